@@ -1,0 +1,1 @@
+"""Names and settings -> one app; the only room that knows all three services."""

@@ -1,0 +1,1 @@
+"""Contracts, ceilings, holds, charges and statements."""

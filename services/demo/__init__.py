@@ -1,0 +1,1 @@
+"""A city's month played through the HTTP interfaces only."""

@@ -1,0 +1,1 @@
+"""Couriers, plans, rounds and proofs; what became of each delivery."""

@@ -1,0 +1,1 @@
+"""What all three services need and no dispatcher, courier or clerk would recognise."""

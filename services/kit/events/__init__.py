@@ -1,0 +1,1 @@
+"""The lane between services: outbox, relay, bus, consumer, inbox."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: what an endpoint may ask for, and how answers and refusals look."""

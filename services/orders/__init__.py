@@ -1,0 +1,1 @@
+"""Departments' sites and requests; dated orders come out of them."""
