@@ -1,0 +1,211 @@
+"""A service's own database: one way to write, one way to read, the same on SQLite and PostgreSQL.
+
+`transaction()` begins immediately on SQLite: with a deferred BEGIN two writers that read first both fail at once
+instead of waiting for each other. Writers of one process queue on a lock for the same reason. Nothing slow belongs
+inside either context.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    CursorResult,
+    Dialect,
+    Engine,
+    Executable,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TIMESTAMP, TypeDecorator, TypeEngine
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""A whole-number identity column: 64 bits on both; SQLite only counts up an INTEGER."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware instant: TIMESTAMP WITH TIME ZONE on PostgreSQL, sortable UTC text on SQLite."""
+
+    impl = TIMESTAMP(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column type."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(32))
+        return dialect.type_descriptor(TIMESTAMP(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Write an aware instant. Raises ValueError for a naive one."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.isoformat(timespec="microseconds") if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Read it back, in UTC."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+class View:
+    """An open read: sees one state, cannot write."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._connection.dialect.name
+
+    def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Run one SQLAlchemy Core statement."""
+        return self._connection.execute(statement, parameters)  # type: ignore[return-value]
+
+
+class Transaction(View):
+    """An open write: all of it or nothing. Whoever is given one never commits it."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.callbacks: list[Callable[[], None]] = []
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the commit has succeeded; not at all after a rollback."""
+        if callback not in self.callbacks:
+            self.callbacks.append(callback)
+
+
+class Database:
+    """One service's database, by SQLAlchemy URL."""
+
+    def __init__(self, url: str, metadata: MetaData) -> None:
+        self.url = make_url(url)
+        self.metadata = metadata
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._write_lock = threading.Lock()
+        if self.is_sqlite:
+            if self.url.database in (None, "", ":memory:"):
+                raise ValueError("an in-memory database would be another one in every thread; name a file")
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._sqlite_engine(read_only=False)
+            self._reader = self._sqlite_engine(read_only=True)
+        else:
+            self._writer = create_engine(self.url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+            self._reader = self._writer.execution_options(postgresql_readonly=True)
+
+    def _sqlite_engine(self, *, read_only: bool) -> Engine:
+        engine = create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=1 if not read_only else 8,
+            max_overflow=0 if not read_only else 32,
+            # SQLAlchemy begins transactions itself, see below; the driver must not.
+            connect_args={"check_same_thread": False, "timeout": 10, "isolation_level": None, "cached_statements": 256},
+        )
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: sqlite3.Connection, _record: object) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.execute("PRAGMA cache_size=-32000")
+            if read_only:
+                cursor.execute("PRAGMA query_only=ON")
+            else:
+                cursor.execute("PRAGMA wal_autocheckpoint=10000")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+        return engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a write; commit at the end, roll back on any exception, then call what was left for after the commit."""
+        if self.is_sqlite:
+            with self._write_lock, self._writer.begin() as connection:
+                tx = Transaction(connection)
+                yield tx
+        else:
+            with self._writer.begin() as connection:
+                tx = Transaction(connection)
+                yield tx
+        for callback in tx.callbacks:
+            callback()
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """Open a read."""
+        with self._reader.connect() as connection:
+            yield View(connection)
+
+    def upgrade(self) -> None:
+        """Create what is missing. The first schema is made from the tables themselves."""
+        with self._writer.begin() as connection:
+            if not self.is_sqlite:
+                # Two processes of one service may start at once; CREATE TABLE IF NOT EXISTS is not atomic.
+                connection.execute(text("SELECT pg_advisory_xact_lock(7205759403792793)"))
+            self.metadata.create_all(connection)
+
+    def ping(self) -> None:
+        """Raise when the database does not answer."""
+        with self.view() as view:
+            view.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def insert_new(
+    tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]], *returning: Column[Any]
+) -> CursorResult[Any]:
+    """Insert the rows whose key is not there yet; those that are stay as they are.
+
+    With `returning`, the result gives these columns of the rows that were new.
+    """
+    build = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
+    statement: Any = build(table).values(list(rows)).on_conflict_do_nothing()
+    return tx.execute(statement.returning(*returning) if returning else statement)
+
+
+def put(tx: Transaction, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert the row, or replace the values of the one with the same primary key."""
+    build = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
+    keys = [column.name for column in table.primary_key]
+    values = {name: value for name, value in row.items() if name not in keys}
+    statement: Any = build(table).values(dict(row))
+    if values:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    else:
+        statement = statement.on_conflict_do_nothing()
+    tx.execute(statement)
