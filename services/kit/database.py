@@ -83,7 +83,7 @@ class View:
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Run one SQLAlchemy Core statement."""
-        return self._connection.execute(statement, parameters)  # type: ignore[return-value]
+        return self._connection.execute(statement, parameters)
 
 
 class Transaction(View):

@@ -45,5 +45,5 @@ def refuse_all(errors: Sequence[DomainError]) -> None:
         raise Refusals(errors)
 
 
-class NotYet(Exception):  # noqa: N818 - no error, the fact is on its way
+class NotYet(Exception):
     """A fact that this handler needs has not arrived yet; the event is given again later."""
