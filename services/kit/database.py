@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -33,6 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TIMESTAMP, TypeDecorator, TypeEngine
+
+T = TypeVar("T")
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """A whole-number identity column: 64 bits on both; SQLite only counts up an INTEGER."""
@@ -89,9 +91,24 @@ class View:
 class Transaction(View):
     """An open write: all of it or nothing. Whoever is given one never commits it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, database: "Database") -> None:
         super().__init__(connection)
+        self.database = database
         self.callbacks: list[Callable[[], None]] = []
+        self._gathered: dict[Callable[[Transaction, list[Any]], None], list[Any]] = {}
+
+    def gather(self, write: "Callable[[Transaction, list[T]], None]", item: T) -> None:
+        """Keep `item` until just before the commit, when `write` gets everything gathered for it at once.
+
+        For rows that nobody reads in this transaction: one statement for many of them instead of one each.
+        """
+        self._gathered.setdefault(write, []).append(item)
+
+    def write_gathered(self) -> None:
+        """Write what was gathered; `Database.transaction` does this before it commits."""
+        for write, items in self._gathered.items():
+            write(self, items)
+        self._gathered.clear()
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the commit has succeeded; not at all after a rollback."""
@@ -152,12 +169,14 @@ class Database:
         """Open a write; commit at the end, roll back on any exception, then call what was left for after the commit."""
         if self.is_sqlite:
             with self._write_lock, self._writer.begin() as connection:
-                tx = Transaction(connection)
+                tx = Transaction(connection, self)
                 yield tx
+                tx.write_gathered()
         else:
             with self._writer.begin() as connection:
-                tx = Transaction(connection)
+                tx = Transaction(connection, self)
                 yield tx
+                tx.write_gathered()
         for callback in tx.callbacks:
             callback()
 

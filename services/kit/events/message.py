@@ -1,0 +1,90 @@
+"""A message: CloudEvents 1.0 attributes in headers (binary mode) and plain protobuf as the value."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.protobuf.message import Message as Event
+
+from services.kit.ids import new_id
+from services.kit.telemetry import fact
+
+CONTENT_TYPE = "application/protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A fact on its way: who said it, about what, when.
+
+    `type` is the protobuf full name (`orders.v1.OrderPlaced`), `subject` the aggregate's id and the key that keeps its
+    facts in order, `time` an aware instant, `data` the serialized protobuf.
+    """
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    time: datetime
+    data: bytes
+    traceparent: str = ""
+
+    @property
+    def topic(self) -> str:
+        """The package of the type."""
+        return self.type.rpartition(".")[0]
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Return the CloudEvents headers of the binary mode, UTF-8."""
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", self.id.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_subject", self.subject.encode()),
+            ("ce_time", self.time.isoformat().encode()),
+            ("content-type", CONTENT_TYPE.encode()),
+        ]
+        if self.traceparent:
+            headers.append(("traceparent", self.traceparent.encode()))
+        return headers
+
+    @classmethod
+    def from_headers(cls, headers: Iterable[tuple[str, bytes]], data: bytes) -> "Message":
+        """Read a message back.
+
+        Raises
+        ------
+        ValueError
+            When these are not the headers of a CloudEvent of version 1.0 with a protobuf value.
+        """
+        given = dict(headers)
+        try:
+            if given["ce_specversion"] != b"1.0" or given.get("content-type", b"") != CONTENT_TYPE.encode():
+                raise ValueError("not a CloudEvent 1.0 in protobuf")
+            return cls(
+                id=given["ce_id"].decode(),
+                type=given["ce_type"].decode(),
+                source=given["ce_source"].decode(),
+                subject=given["ce_subject"].decode(),
+                time=datetime.fromisoformat(given["ce_time"].decode()),
+                data=data,
+                traceparent=given.get("traceparent", b"").decode(),
+            )
+        except KeyError as missing:
+            raise ValueError(f"not a CloudEvent: no header {missing}") from missing
+
+
+def said(event: Event, *, source: str, subject: str, at: datetime) -> Message:
+    """Make a message of an event: `source` says it (`/orders`) about `subject` (the key), it happened `at`.
+
+    The trace of the request or message being handled goes on in it.
+    """
+    return Message(
+        id=new_id(),
+        type=event.DESCRIPTOR.full_name,
+        source=source,
+        subject=subject,
+        time=at,
+        data=event.SerializeToString(),
+        traceparent=fact("traceparent"),
+    )

@@ -1,0 +1,134 @@
+"""The outbox: what a transaction says is kept beside what it did, and the relay fetches it from here.
+
+Column names are those of Debezium's outbox router. Rows are deleted once the bus has acknowledged them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import JSON, Column, LargeBinary, MetaData, String, Table, delete, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.kit.clock import real_seconds
+from services.kit.database import BigId, Database, Transaction, UtcDateTime, View
+from services.kit.events.message import Message
+from services.kit.failpoints import failpoint
+
+_OUTBOX = Table(
+    "outbox",
+    MetaData(),
+    Column("seq", BigId, primary_key=True, autoincrement=True),
+    Column("id", String(100), nullable=False),
+    Column("aggregatetype", String(200), nullable=False),  # the topic
+    Column("aggregateid", String(200), nullable=False),  # the key
+    Column("type", String(200), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("headers", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+_listeners: WeakKeyDictionary[Database, set[Callable[[], None]]] = WeakKeyDictionary()
+
+
+def add_to(metadata: MetaData) -> None:
+    """Add the outbox table."""
+    _OUTBOX.to_metadata(metadata)
+
+
+def add(tx: Transaction, message: Message) -> None:
+    """Say `message` if and when `tx` commits. It is written just before the commit, in the order of the calls."""
+    tx.gather(_write, message)
+
+
+def _write(tx: Transaction, messages: list[Message]) -> None:
+    now = datetime.fromtimestamp(real_seconds(), UTC)
+    tx.execute(
+        insert(_OUTBOX),
+        [
+            {
+                "id": message.id,
+                "aggregatetype": message.topic,
+                "aggregateid": message.subject,
+                "type": message.type,
+                "payload": message.data,
+                "headers": {
+                    "source": message.source,
+                    "time": message.time.isoformat(),
+                    "traceparent": message.traceparent,
+                },
+                "created_at": now,
+            }
+            for message in messages
+        ],
+    )
+    tx.after_commit(partial(_committed, tx.database))
+    failpoint("outbox.before_commit")
+
+
+def _committed(database: Database) -> None:
+    failpoint("outbox.after_commit")
+    for wake in tuple(_listeners.get(database, ())):
+        wake()
+
+
+def listen(database: Database, wake: Callable[[], None]) -> None:
+    """Call `wake`, from whatever thread, after each commit of this process that said something."""
+    _listeners.setdefault(database, set()).add(wake)
+
+
+def unlisten(database: Database, wake: Callable[[], None]) -> None:
+    """Stop that."""
+    _listeners.get(database, set()).discard(wake)
+
+
+class Pending(NamedTuple):
+    """A message that the bus has not acknowledged yet."""
+
+    seq: int
+    message: Message
+
+
+def pending(view: View, limit: int) -> list[Pending]:
+    """Return the oldest `limit` messages, in order.
+
+    Always from the start: on PostgreSQL a lower number may be committed after a higher one was seen.
+    """
+    rows = view.execute(select(_OUTBOX).order_by(_OUTBOX.c.seq).limit(limit))
+    return [
+        Pending(
+            row.seq,
+            Message(
+                id=row.id,
+                type=row.type,
+                source=row.headers["source"],
+                subject=row.aggregateid,
+                time=datetime.fromisoformat(row.headers["time"]),
+                data=row.payload,
+                traceparent=row.headers["traceparent"],
+            ),
+        )
+        for row in rows
+    ]
+
+
+def forget(tx: Transaction, seqs: Sequence[int]) -> None:
+    """Delete the rows with these numbers: the bus has them."""
+    tx.execute(delete(_OUTBOX).where(_OUTBOX.c.seq.in_(seqs)))
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits to be relayed: how many, and the age of the oldest in seconds."""
+
+    count: int
+    oldest_seconds: float
+
+
+def backlog(view: View) -> Backlog:
+    """Return how much waits to be relayed."""
+    row = view.execute(select(func.count().label("waiting"), func.min(_OUTBOX.c.created_at).label("oldest"))).one()
+    return Backlog(row.waiting, max(0.0, real_seconds() - row.oldest.timestamp()) if row.oldest else 0.0)
