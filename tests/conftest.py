@@ -1,0 +1,124 @@
+"""What every test may ask for: the real servers, a browser, the folder of public instances; and what became of them.
+
+A part that this machine cannot have skips the tests that need it, loudly; in CI (`CI=true`, or `REQUIRE_PARTS=1`) it
+fails them.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from tests.servers import chromium as chromium_part
+from tests.servers.chromium import Chromium
+from tests.servers.kafka import KafkaServer
+from tests.servers.parts import PROJECT, Unavailable, are_required
+from tests.servers.postgres import PostgresServer
+
+MARK_OF_FIXTURE = {
+    "kafka_server": "kafka",
+    "postgres_server": "postgres",
+    "chromium": "browser",
+    "shared_folder": "shared",
+}
+
+Part = TypeVar("Part")
+
+used = pytest.StashKey[list[str]]()
+missing = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[used] = []
+    config.stash[missing] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a server carries its mark: `-m "not kafka"` never starts one."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARK_OF_FIXTURE:
+                item.add_marker(MARK_OF_FIXTURE[fixture])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[used]:
+        terminalreporter.section("parts used")
+        for line in config.stash[used]:
+            terminalreporter.write_line(line)
+    if config.stash[missing]:
+        terminalreporter.section("PARTS NOT AVAILABLE", red=True, bold=True)
+        for part, reason in config.stash[missing].items():
+            terminalreporter.write_line(f"{part}: {reason}", red=True)
+
+
+def _without(config: pytest.Config, part: str, reason: str, *, is_required: bool) -> NoReturn:
+    config.stash[missing][part] = reason
+    if is_required:
+        pytest.fail(f"{part} is required here and not available: {reason}", pytrace=False)
+    pytest.skip(f"{part} is not available: {reason}")
+
+
+def _get(config: pytest.Config, part: str, make: Callable[[], Part]) -> Part:
+    try:
+        return make()
+    except Unavailable as why:
+        _without(config, part, str(why), is_required=are_required())
+
+
+@pytest.fixture(scope="session")
+def kafka_server(pytestconfig: pytest.Config) -> Iterator[KafkaServer]:
+    """A running Kafka for the whole session: give each test a topic prefix of its own.
+
+    `.bootstrap`; `.stop()`, `.kill()`, `.freeze()`, and `.start()` or `.thaw()` afterwards. A test that stopped it
+    starts it again.
+    """
+    server = _get(pytestconfig, "Kafka", KafkaServer)
+    with server:
+        pytestconfig.stash[used].append(server.description)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """A running PostgreSQL for the whole session: `.create_database()` gives a test an empty database's URL.
+
+    `.stop()`, `.kill()`, and `.start()` afterwards.
+    """
+    server = _get(pytestconfig, "PostgreSQL", PostgresServer)
+    with server:
+        pytestconfig.stash[used].append(server.description)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Chromium:
+    """The machine's Chromium: path and arguments, not started."""
+    found = _get(pytestconfig, "Chromium", chromium_part.find)
+    pytestconfig.stash[used].append(found.description)
+    return found
+
+
+@pytest.fixture
+async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
+    """A fresh headless browser on the test's own event loop (Playwright's async interface).
+
+    (Its sync interface leaves a running loop behind in the main thread, on which no async test can run any more.)
+    """
+    async with async_playwright() as playwright:
+        instance = await playwright.chromium.launch(executable_path=chromium.path, args=list(chromium.arguments))
+        yield instance
+        await instance.close()
+
+
+@pytest.fixture(scope="session")
+def shared_folder(pytestconfig: pytest.Config) -> Path:
+    """The folder of public instances and street networks: TOURNEE_SHARED, or `../shared`. Never required."""
+    folder = Path(os.environ.get("TOURNEE_SHARED") or PROJECT.parent / "shared")
+    if not folder.is_dir():
+        reason = f"{folder} does not exist; TOURNEE_SHARED may name another"
+        _without(pytestconfig, "public instances", reason, is_required=False)
+    return folder
