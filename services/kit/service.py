@@ -73,7 +73,7 @@ def assemble(services: Sequence[Service], house: HouseSettings) -> FastAPI:
                     Door.of(
                         context,
                         database=service.database,
-                        max_body_size=context.max_body_size or house.max_body_bytes,
+                        max_body_bytes=house.max_body_bytes,
                     )
                 )
         if service.static is not None:

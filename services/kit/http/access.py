@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Request
@@ -30,8 +31,8 @@ from services.kit.clock import real_seconds
 Use = Literal["session", "api"]
 
 _hasher = PasswordHasher()
-# Each check takes 64 MiB; a crowd at the door must not take the memory of the house.
-_hashing = threading.BoundedSemaphore(2)
+CROWD = 50
+"""How many may wait for their secret to be checked."""
 _DECOY = _hasher.hash(secrets.token_urlsafe(16))
 """Checked when the account is unknown, so that the answer takes as long."""
 
@@ -80,6 +81,13 @@ class AccountExists(ValueError):
 
 class AccountUnknown(ValueError):
     """No account has this login."""
+
+
+def _is_right(secret_hash: str, secret: str) -> bool:
+    try:
+        return _hasher.verify(secret_hash, secret)
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 class AccountsFile:
@@ -292,6 +300,8 @@ class Access:
         self.accounts = accounts
         self.tokens = tokens
         self.throttle = Throttle()
+        # Each check takes 64 MiB and a processor: a crowd at the door must not take the whole house.
+        self._hashing = CapacityLimiter(2)
         self._role_scopes: dict[str, frozenset[str]] = {}
         for given in role_scopes:
             for role, scopes in given.items():
@@ -312,26 +322,26 @@ class Access:
         granted = frozenset(account.scopes)
         return granted.union(*(self._role_scopes.get(role, frozenset()) for role in account.roles))
 
-    def check_secret(self, login: str, secret: str, *, is_machine: bool) -> Account | None:
+    async def check_secret(self, login: str, secret: str, *, is_machine: bool) -> Account | None:
         """Return the account when login and secret belong together. Takes as long when the login is unknown.
 
         Raises
         ------
         MustWait
-            When this login failed too often.
+            When this login failed too often, or too many are waiting at the door.
         """
         if (wait := self.throttle.seconds_to_wait(login)) > 0:
             raise MustWait(wait)
+        if self._hashing.statistics().tasks_waiting >= CROWD:
+            raise MustWait(5.0)
         account = self.accounts.get(login)
         if account is not None and account.is_machine != is_machine:
             account = None
-        with _hashing:
-            try:
-                _hasher.verify(account.secret_hash if account else _DECOY, secret)
-            except (VerificationError, InvalidHashError):
-                account = None
-        if account is None:
-            self.throttle.failed(login)
+        secret_hash = account.secret_hash if account else _DECOY
+        # Counted before the check, or a hundred guesses sent at once would all be let through.
+        self.throttle.failed(login)
+        is_right = await to_thread.run_sync(_is_right, secret_hash, secret, limiter=self._hashing)
+        if account is None or not is_right:
             return None
         self.throttle.succeeded(login)
         return account

@@ -19,12 +19,17 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, RouteContext
 from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from services.kit.clock import utc_now
 from services.kit.database import Database, Transaction, View
 from services.kit.errors import DomainError
 from services.kit.http.access import Caller, caller_of
 from services.kit.http.idempotency import Idempotency, Once
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change nothing."""
 
 __all__ = ["Body", "Caller", "Now", "Once", "OwnDatabase", "ReadView", "Tx", "needs"]
 
@@ -105,7 +110,7 @@ class _Needs:
     async def __call__(self, request: Request) -> Caller:
         caller = caller_of(request)
         if caller is None:
-            if wants_page(request) and request.method in {"GET", "HEAD"}:
+            if wants_page(request) and request.method in SAFE_METHODS:
                 asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 raise LoginFirst(f"/connexion?suite={quote(asked, safe='')}")
             raise NotAuthenticated("Connectez-vous, ou envoyez un jeton valide dans l'en-tête Authorization.")
@@ -137,20 +142,56 @@ def wants_page(request: Request) -> bool:
 
 
 class Door(APIRoute):
-    """One route of one service: knows whose database it opens and which query parameters it has."""
+    """One route of one service: knows whose database it opens, which query parameters it has, how much it takes."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], *, database: Database | None, **options: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        database: Database | None,
+        max_body_bytes: int,
+        **options: Any,
+    ) -> None:
         self.database = database
+        self.max_body_bytes = max_body_bytes
         super().__init__(path, _in_one_thread(endpoint), **options)
-        _check_dependencies(path, self.dependant)
+        _check_dependencies(path, endpoint, self.dependant)
 
     @classmethod
-    def of(cls, context: RouteContext, *, database: Database | None, **changes: Any) -> "Door":
-        """Return the door for a route as a router declared it."""
+    def of(cls, context: RouteContext, *, database: Database | None, max_body_bytes: int, **changes: Any) -> "Door":
+        """Return the door for a route as a router declared it; the route's own `max_body_size` goes first."""
         options = {name: getattr(context, name) for name in _ROUTE_OPTIONS}
+        limit = context.max_body_size or max_body_bytes
         assert context.path is not None
         assert context.endpoint is not None
-        return cls(context.path, context.endpoint, database=database, **{**options, **changes})
+        return cls(context.path, context.endpoint, database=database, max_body_bytes=limit, **{**options, **changes})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, cutting its body where it grows beyond the limit.
+
+        FastAPI's own limit answers in plain text; this one leaves the answer to the problem handlers.
+        """
+        await super().handle(scope, self._limited(scope, receive), send)
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        if scope["method"] in SAFE_METHODS:
+            return receive
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        left = self.max_body_bytes
+        if announced.isdigit() and int(announced) > left:
+            left = -1
+
+        async def limited() -> Message:
+            nonlocal left
+            if left >= 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413)
+            return message
+
+        return limited
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Refuse query parameters that the endpoint does not have; FastAPI itself ignores them."""
@@ -184,7 +225,7 @@ _ROUTE_OPTIONS = (
     "response_model", "status_code", "tags", "dependencies", "summary", "description", "response_description",
     "responses", "deprecated", "name", "methods", "operation_id", "response_model_include", "response_model_exclude",
     "response_model_by_alias", "response_model_exclude_unset", "response_model_exclude_defaults",
-    "response_model_exclude_none", "include_in_schema", "response_class", "callbacks", "openapi_extra", "max_body_size",
+    "response_model_exclude_none", "include_in_schema", "response_class", "callbacks", "openapi_extra",
 )  # fmt: skip
 
 
@@ -194,7 +235,7 @@ def _tree(dependant: Dependant) -> Iterator[Dependant]:
         yield from _tree(below)
 
 
-def _check_dependencies(path: str, dependant: Dependant) -> None:
+def _check_dependencies(path: str, endpoint: Callable[..., Any], dependant: Dependant) -> None:
     direct = {below.call for below in dependant.dependencies}
     for below in dependant.dependencies:
         for deeper in _tree(below):
@@ -202,7 +243,7 @@ def _check_dependencies(path: str, dependant: Dependant) -> None:
                 raise TypeError(f"{path}: only the endpoint may ask for Tx or ReadView; a dependency takes OwnDatabase")
     if _ONCE in direct and _transaction not in direct:
         raise TypeError(f"{path}: an endpoint that asks for Once must ask for Tx too")
-    if direct & {_transaction, _view} and inspect.iscoroutinefunction(dependant.call):
+    if direct & {_transaction, _view} and inspect.iscoroutinefunction(endpoint):
         raise TypeError(f"{path}: an endpoint with Tx or ReadView is a plain def, or it would stop the event loop")
 
 

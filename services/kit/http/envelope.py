@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.kit.errors import DomainError
 from services.kit.http import problems
 from services.kit.http.access import SESSION_COOKIE
+from services.kit.http.edge import SAFE_METHODS
 from services.kit.ids import new_id
 
 logger = logging.getLogger(__name__)
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,64}")
 _HEADERS: list[tuple[bytes, bytes]] = [
     (
@@ -146,7 +146,7 @@ class Envelope:
             self._figures.answered(name, scope["method"], status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> DomainError | None:
-        if scope["method"] not in _SAFE_METHODS and b"authorization" not in headers and not _same_origin(headers):
+        if scope["method"] not in SAFE_METHODS and b"authorization" not in headers and not _same_origin(headers):
             return CrossOrigin("Recommencez depuis une page de ce site.")
         wait = self._allowances.take(_who(scope, headers))
         if wait:
