@@ -100,12 +100,53 @@ class Plan:
 
 
 def route_through(problem: RoutingProblem, vehicle: Vehicle, calls: Sequence[tuple[Request, StopKind]]) -> Route | None:
-    """Return the route of `vehicle` through these stops in this order, or None where a window, a load, the trailer, the
-    allowed vehicles or the shift forbids it.
+    """Return the route of `vehicle` through these stops in this order, or None where a rule forbids it.
 
-    Every service begins as early as it can; the vehicle leaves its start point as late as that allows.
+    Rules are windows, loads, trailer, allowed vehicles and the shift; that each pickup has its drop is the caller's
+    affair. At least one stop is given. Every service begins as early as it can, and the vehicle leaves its start point
+    as late as that allows.
     """
-    raise NotImplementedError
+    seconds, metres = problem.travel_seconds, problem.travel_metres
+    visits: list[Visit] = []
+    loads = [0] * len(vehicle.capacities)
+    point, clock, ridden, distance = vehicle.start_point, vehicle.shift_start_seconds, 0, 0
+    for request, kind in calls:
+        stop = stop_of(request, kind)
+        leg = int(seconds[point, stop.point])
+        arrival = clock + leg
+        start = max(arrival, stop.window_start_seconds)
+        if start > stop.window_end_seconds or not is_equipped(vehicle, request):
+            return None
+        sign = 1 if kind is StopKind.PICKUP else -1
+        loads = [aboard + sign * load for aboard, load in zip(loads, request.loads, strict=True)]
+        if any(aboard > capacity for aboard, capacity in zip(loads, vehicle.capacities, strict=True)):
+            return None
+        clock = start + stop.service_seconds
+        # The first stop is reached when it opens, not waited for.
+        visits.append(Visit(request.id, kind, stop.point, arrival if visits else start, start, clock, tuple(loads)))
+        ridden += leg
+        distance += int(metres[point, stop.point])
+        point = stop.point
+    leg = int(seconds[point, vehicle.end_point])
+    if clock + leg > vehicle.shift_end_seconds:
+        return None
+    return Route(
+        vehicle_id=vehicle.id,
+        start_seconds=visits[0].start_seconds - int(seconds[vehicle.start_point, visits[0].point]),
+        visits=tuple(visits),
+        end_seconds=clock + leg,
+        travel_seconds=ridden + leg,
+        travel_metres=distance + int(metres[point, vehicle.end_point]),
+    )
+
+
+def is_equipped(vehicle: Vehicle, request: Request) -> bool:
+    """Return whether the vehicle may and can carry the request, whatever the time."""
+    return (
+        (request.allowed_vehicles is None or vehicle.id in request.allowed_vehicles)
+        and (vehicle.has_trailer or not request.needs_trailer)
+        and all(load <= capacity for load, capacity in zip(request.loads, vehicle.capacities, strict=True))
+    )
 
 
 def stop_of(request: Request, kind: StopKind) -> Stop:

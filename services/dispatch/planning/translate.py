@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.dispatch.planning.plan import LeftOut, Plan, StopKind
-from services.dispatch.planning.problem import Matrix, RoutingProblem
+from services.dispatch.planning.plan import LeftOut, Plan, Reason, ReasonCode, StopKind
+from services.dispatch.planning.problem import Matrix, Request, RoutingProblem, Stop, Vehicle
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A position in WGS 84 degrees."""
 
     longitude: float
@@ -87,7 +87,10 @@ class DayPlan:
 
 def places(deliveries: Sequence[DeliveryToPlan], shifts: Sequence[ShiftToPlan]) -> list[Place]:
     """Return each place once, in the order that the matrices of `to_problem` must have."""
-    raise NotImplementedError
+    visited = [visit.place for delivery in deliveries for visit in (delivery.pickup, delivery.drop)]
+    return list(
+        dict.fromkeys([*visited, *(place for shift in shifts for place in (shift.start_place, shift.end_place))])
+    )
 
 
 def to_problem(
@@ -101,10 +104,50 @@ def to_problem(
 ) -> RoutingProblem:
     """Return the day's problem; times are seconds elapsed since local midnight of `day`, also when clocks change.
 
-    A delivery that is too heavy or too big for every bike is no part of it; `to_rounds` leaves it out with the reason.
+    A delivery that is too heavy or too big for every bike is no part of it: `to_rounds` leaves it out with the reason.
     The matrices are over `places(deliveries, shifts)`. Raises FaultyProblem.
     """
-    raise NotImplementedError
+    where = {place: index for index, place in enumerate(places(deliveries, shifts))}
+    midnight = _midnight(day, zone)
+
+    def seconds(instant: datetime) -> int:
+        return (instant - midnight) // timedelta(seconds=1)
+
+    def stop(visit: VisitToMake) -> Stop:
+        return Stop(
+            where[visit.place],
+            seconds(visit.window_start),
+            seconds(visit.window_end),
+            visit.service_seconds,
+        )
+
+    requests = [
+        Request(
+            delivery.id,
+            stop(delivery.pickup),
+            stop(delivery.drop),
+            (delivery.load_grams, delivery.load_millilitres),
+            delivery.needs_trailer,
+            # A shift that does not ride that day cannot be waited for.
+            delivery.allowed_shifts and delivery.allowed_shifts & {shift.id for shift in shifts},
+        )
+        for delivery in deliveries
+        if not shifts or not _is_too_much(delivery, shifts)
+    ]
+    vehicles = [
+        Vehicle(
+            shift.id,
+            where[shift.start_place],
+            where[shift.end_place],
+            seconds(shift.starts_at),
+            seconds(shift.ends_at),
+            (shift.capacity_grams, shift.capacity_millilitres),
+            shift.has_trailer,
+        )
+        for shift in shifts
+    ]
+    points = tuple(f"{place.longitude},{place.latitude}" for place in where)
+    return RoutingProblem(points, tuple(requests), tuple(vehicles), travel_seconds, travel_metres)
 
 
 def to_rounds(
@@ -116,4 +159,51 @@ def to_rounds(
     zone: ZoneInfo,
 ) -> DayPlan:
     """Return the explained plan in ids and instants: rounds + left out = the deliveries that went in."""
-    raise NotImplementedError
+    midnight = _midnight(day, zone)
+
+    def instant(seconds: int) -> datetime:
+        return midnight + timedelta(seconds=seconds)
+
+    rounds = tuple(
+        PlannedRound(
+            route.vehicle_id,
+            instant(route.start_seconds),
+            tuple(
+                PlannedStop(
+                    visit.request_id,
+                    visit.kind,
+                    instant(visit.arrival_seconds),
+                    instant(visit.start_seconds),
+                    instant(visit.departure_seconds),
+                )
+                for visit in route.visits
+            ),
+            instant(route.end_seconds),
+            route.travel_seconds,
+            route.travel_metres,
+        )
+        for route in plan.routes
+    )
+    told = {item.request_id for item in plan.left_out}.union(plan.planned)
+    too_much = tuple(
+        LeftOut(
+            delivery.id,
+            tuple(Reason(ReasonCode.CAPACITY, shift.id) for shift in shifts),
+            "Trop lourde ou volumineuse pour chaque vélo du jour. Prévoyez un vélo plus grand ou partagez la charge.",
+        )
+        for delivery in deliveries
+        if delivery.id not in told
+    )
+    return DayPlan(rounds, plan.left_out + too_much)
+
+
+def _is_too_much(delivery: DeliveryToPlan, shifts: Sequence[ShiftToPlan]) -> bool:
+    return not any(
+        delivery.load_grams <= shift.capacity_grams and delivery.load_millilitres <= shift.capacity_millilitres
+        for shift in shifts
+    )
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant at which the day begins, in UTC: differences between UTC instants are elapsed time."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)

@@ -1,0 +1,139 @@
+"""Whatever is asked, the solver answers with a plan that can be ridden and loses no request."""
+
+import pickle
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from services.dispatch.planning.check import check
+from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import Request, RoutingProblem, Stop, Vehicle
+from services.dispatch.planning.reasons import explain
+from services.dispatch.planning.solve import Limit, Seconds, Steps, solve
+from tests.strategies import problems
+
+DAY = (0, 86_400)
+
+
+def a_street(requests: list[tuple[int, int]], vehicles: int = 1, **vehicle: object) -> RoutingProblem:
+    """A street of eleven points 100 seconds and 400 metres apart, everything open all day, depot at point 0."""
+    apart = np.abs(np.arange(11)[:, None] - np.arange(11)[None, :])
+    given = {"shift_start_seconds": 0, "shift_end_seconds": 86_400, "capacities": (10,)} | vehicle
+    return RoutingProblem(
+        points=tuple(f"p{index}" for index in range(11)),
+        requests=tuple(
+            Request(f"r{index}", Stop(start, *DAY, 60), Stop(end, *DAY, 60), (4,))
+            for index, (start, end) in enumerate(requests)
+        ),
+        vehicles=tuple(Vehicle(f"v{index}", 0, 0, **given) for index in range(vehicles)),  # type: ignore[arg-type]
+        travel_seconds=apart * 100,
+        travel_metres=apart * 400,
+    )
+
+
+@given(problems())
+@settings(deadline=None)
+def test_every_plan_is_rideable_and_loses_no_request(problem: RoutingProblem) -> None:
+    plan = solve(problem, limit=Steps(20))
+    assert check(problem, plan) == []
+    told = Counter([*plan.planned, *(item.request_id for item in plan.left_out)])
+    assert told == Counter(request.id for request in problem.requests)
+    assert check(problem, explain(problem, plan)) == []
+
+
+@given(problems())
+@settings(deadline=None, max_examples=25)
+def test_the_same_steps_and_seed_give_the_same_plan(problem: RoutingProblem) -> None:
+    assert solve(problem, limit=Steps(10), seed=7) == solve(problem, limit=Steps(10), seed=7)
+
+
+def test_requests_on_the_way_share_one_ride() -> None:
+    plan = solve(a_street([(1, 9), (2, 8)]), limit=Steps(50))
+    assert (plan.travel_seconds, plan.travel_metres) == (1_800, 7_200)
+    assert plan.left_out == ()
+
+
+def test_capacity_makes_a_vehicle_ride_twice() -> None:
+    problem = a_street([(1, 9)] * 3)
+    plan = solve(problem, limit=Steps(50))
+    assert plan.left_out == ()
+    assert plan.travel_seconds == 3_400  # two of them fit at once
+    assert check(problem, plan) == []
+
+
+def test_as_many_as_possible_are_served_even_if_that_is_a_longer_ride() -> None:
+    far = a_street([(10, 9), (9, 10)], shift_end_seconds=2_300)
+    near = Request("near", Stop(1, 1_000, 1_000, 60), Stop(2, *DAY, 60), (4,))
+    either = RoutingProblem(far.points, (near, *far.requests), far.vehicles, far.travel_seconds, far.travel_metres)
+    plan = solve(either, limit=Steps(50))
+    assert sorted(plan.planned) == ["r0", "r1"]  # and not the near one alone, ridden in 400 seconds
+
+
+def test_a_vehicle_that_costs_is_not_used_without_need() -> None:
+    requests = [(5, 6), (6, 5)]
+    assert len(solve(a_street(requests, 2, fixed_cost_seconds=10_000), limit=Steps(50)).routes) == 1
+
+
+def test_the_vehicle_leaves_late_enough_not_to_wait_at_its_first_stop() -> None:
+    problem = a_street([(3, 4)])
+    late = RoutingProblem(
+        problem.points,
+        (Request("r", Stop(3, 36_000, 40_000, 60), Stop(4, 0, 86_400, 60), (4,)),),
+        problem.vehicles,
+        problem.travel_seconds,
+        problem.travel_metres,
+    )
+    (route,) = solve(late, limit=Steps(5)).routes
+    assert (route.start_seconds, route.visits[0].arrival_seconds) == (35_700, 36_000)
+
+
+@pytest.mark.parametrize("limit", [Steps(5), Seconds(0.05)])
+def test_nothing_to_do_and_nobody_to_do_it_are_plans_too(limit: Limit) -> None:
+    assert solve(a_street([]), limit=limit) == Plan((), ())
+    assert [item.request_id for item in solve(a_street([(1, 2)], vehicles=0), limit=limit).left_out] == ["r0"]
+    nowhere = np.zeros((0, 0), dtype=np.int64)
+    assert solve(RoutingProblem((), (), (), nowhere, nowhere), limit=limit) == Plan((), ())
+
+
+def test_a_vehicle_whose_shift_is_too_short_to_go_home_disturbs_nobody() -> None:
+    problem = a_street([(1, 2)], vehicles=1)
+    stuck = Vehicle("stuck", 0, 10, 0, 1, (10,))
+    with_stuck = RoutingProblem(
+        problem.points, problem.requests, (stuck, *problem.vehicles), problem.travel_seconds, problem.travel_metres
+    )
+    assert [route.vehicle_id for route in solve(with_stuck, limit=Steps(5)).routes] == ["v0"]
+
+
+def test_a_request_left_aside_for_lack_of_time_is_still_put_where_it_fits() -> None:
+    problem = a_street([(index % 10, 10) for index in range(40)], vehicles=8)
+    plan = solve(problem, limit=Seconds(0.001))
+    assert check(problem, plan) == []
+
+
+def test_the_time_limit_is_kept() -> None:
+    problem = a_street([(index % 10, 10) for index in range(40)], vehicles=8)
+    began = time.monotonic()
+    solve(problem, limit=Seconds(0.3))
+    assert time.monotonic() - began < 3  # a generous bound: the machine is shared
+
+
+def test_each_better_plan_is_shown_and_can_be_ridden() -> None:
+    problem = a_street([(index % 10, (index * 7) % 11) for index in range(12)], vehicles=3)
+    seen: list[Plan] = []
+    plan = solve(problem, limit=Steps(100), watch=lambda _seconds, better: seen.append(better))
+    assert seen[-1] == plan
+    assert all(check(problem, better) == [] for better in seen)
+    ranks = [(len(better.left_out), better.travel_seconds) for better in seen]
+    assert ranks == sorted(ranks, reverse=True)
+
+
+def test_it_runs_in_a_worker_process() -> None:
+    problem = a_street([(1, 9), (2, 8)])
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as workers:
+        plan = workers.submit(solve, problem, limit=Steps(20)).result(timeout=60)
+    assert plan == solve(pickle.loads(pickle.dumps(problem)), limit=Steps(20))
