@@ -4,10 +4,10 @@ Both count vehicles first, then distance; here that is a fixed cost per vehicle 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,6 +20,13 @@ LILIM_UNITS = 10_000
 
 Watch = Callable[[float, Plan], None]
 """Called with the seconds since the start and each better plan."""
+
+
+class PlannedFile(TypedDict):
+    """What `tournee plan` writes: node numbers route by route, and seconds, vehicles, distance of each better plan."""
+
+    routes: list[list[int]]
+    trace: list[list[float]]
 
 
 class UnreadableInstance(DomainError):
@@ -95,9 +102,7 @@ def read_sartori(name: str, text: str) -> Instance:
     return _instance(name, rows, np.array(cells), units=1, vehicles=len(nodes) // 2, capacity=int(capacity))
 
 
-def plan_file(
-    path: Path, form: str, engine: Callable[[RoutingProblem, Watch], Plan]
-) -> Mapping[str, list[list[int]] | list[list[float]]]:
+def plan_file(path: Path, form: str, engine: Callable[[RoutingProblem, Watch], Plan]) -> PlannedFile:
     """Plan an instance file and return what `tournee plan` writes.
 
     `routes` are the file's node numbers in order, depot left out; `trace` has a line of seconds, vehicles and distance
