@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    exc,
     make_url,
     text,
 )
@@ -228,3 +229,19 @@ def put(tx: Transaction, table: Table, row: Mapping[str, Any]) -> None:
     else:
         statement = statement.on_conflict_do_nothing()
     tx.execute(statement)
+
+
+_SQLITE_AWAY = {5, 6, 7, 8, 9, 10, 13, 14, 15}
+"""Primary result codes: busy, locked, no memory, read-only, interrupted, disk error, full, cannot open, protocol."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether `error` says that the database is away, full or contended: not the statement's fault."""
+    if isinstance(error, exc.TimeoutError):
+        return True
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    read_only = getattr(error.orig, "sqlstate", None) == "25006"  # the server became a standby
+    return isinstance(error, exc.OperationalError | exc.InterfaceError) or error.connection_invalidated or read_only

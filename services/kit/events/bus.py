@@ -35,10 +35,11 @@ class Delivered(NamedTuple):
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic to be had: its name and into how many partitions it is cut."""
+    """A topic to be had: its name, into how many partitions it is cut, how long it is kept (-1: for ever)."""
 
     name: str
     partitions: int
+    retention_days: int = -1
 
 
 class BusAway(Exception):
