@@ -1,0 +1,8 @@
+#!/bin/sh
+# pyproject.toml -> requirements.lock: one version of everything for Python 3.11 to 3.13, with hashes, naming no host.
+set -eu
+UV=0.13.9
+[ -x .servers/uv/bin/uv ] || .venv/bin/python -m venv .servers/uv
+.servers/uv/bin/pip install -q --disable-pip-version-check "uv==$UV"
+.servers/uv/bin/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header "$@" -o requirements.lock
