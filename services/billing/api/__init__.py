@@ -1,0 +1,27 @@
+"""Billing over HTTP: contracts and their gauge, charges, statements. The only place that knows HTTP statuses."""
+
+from fastapi import APIRouter
+
+from services.billing.api import charges, contracts, statements
+from services.billing.domain import errors
+from services.kit.errors import DomainError
+
+routers: list[APIRouter] = [contracts.router, charges.router, statements.router]
+
+# What is not here is a conflict with the present state: 409.
+PROBLEMS: dict[type[DomainError], int] = {
+    errors.ContractNotFound: 404,
+    errors.StatementNotFound: 404,
+    errors.InvalidSiret: 422,
+    errors.PeriodReversed: 422,
+    errors.ZoneUnknown: 422,
+    errors.PartyTwice: 422,
+    errors.CeilingMissing: 422,
+    errors.AlertLevelsInvalid: 422,
+    errors.VatRateMissing: 422,
+    errors.VatRateTwice: 422,
+    errors.PriceLineTwice: 422,
+    errors.LoadKindMisplaced: 422,
+    errors.MonthBeforeContract: 422,
+    errors.PrintingUnavailable: 503,
+}

@@ -1,0 +1,154 @@
+"""A closed statement as bytes: CSV for a spreadsheet, PDF for paper. The only file that knows WeasyPrint.
+
+Both are made from frozen values alone: no clock, no random name. What was rendered first is kept and given ever after.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+from services.billing.domain.charge import Charge, Outcome
+from services.billing.domain.errors import PrintingUnavailable
+from services.billing.domain.money import decimal_text
+from services.billing.domain.price_list import Unit
+from services.billing.domain.statement import Month, Statement
+from services.kit.http.html import templates
+
+PANGO_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0")
+"""What the PDF needs from the system, by the names Debian and Ubuntu give it."""
+
+UNITS = {Unit.LEG: "trajet", Unit.TRAILER: "trajet", Unit.LOAD: "unité"}
+OUTCOMES = {
+    Outcome.DELIVERED: "remis",
+    Outcome.FAILED_CHARGED: "échec facturé",
+    Outcome.CANCELLED_CHARGED: "annulation tardive",
+    Outcome.RELEASED: "libéré",
+}
+MONTHS = (
+    "janvier", "février", "mars", "avril", "mai", "juin",
+    "juillet", "août", "septembre", "octobre", "novembre", "décembre",
+)  # fmt: skip
+
+HEADERS = (
+    "État", "Mois", "Marché", "Émetteur", "SIRET émetteur", "Date de service", "Date du constat", "Commande",
+    "N° de commande", "Trajet", "Service", "De", "Vers", "Issue", "Prix", "Libellé", "Bordereau", "Annoncé", "Compté",
+    "Quantité", "Unité", "Prix unitaire HT", "Montant HT", "Taux de TVA", "Remarque", "Preuves",
+)  # fmt: skip
+
+_pages = templates(Path(__file__).parent)
+
+
+def month_in_french(month: Month) -> str:
+    """Write a month: « novembre 2026 »."""
+    return f"{MONTHS[month.number - 1]} {month.year}"
+
+
+def rate_in_french(permille: int) -> str:
+    """Write a tax rate: 200 is « 20 % », 55 is « 5,5 % »."""
+    text = f"{permille // 10},{permille % 10}".removesuffix(",0")
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+def as_csv(statement: Statement, charges: Sequence[Charge]) -> bytes:
+    """Return one row per charged line, `;` between cells, UTF-8 with its mark, decimal commas, French headers.
+
+    Text that a spreadsheet would take for a formula is preceded by an apostrophe.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    writer.writerow(HEADERS)
+    for charge in charges:
+        settlement = charge.settlement
+        if settlement is None:
+            continue
+        writer.writerows(
+            [
+                statement.number,
+                str(statement.month),
+                _text(statement.contract_reference),
+                _text(statement.seller.name),
+                statement.seller.siret,
+                _day(charge.service_date),
+                _day(settlement.settled_on),
+                _text(charge.reference),
+                charge.order_id,
+                charge.leg,
+                _text(charge.department_id),
+                _text(charge.origin.name),
+                _text(charge.destination.name),
+                OUTCOMES[settlement.outcome],
+                line.code,
+                _text(line.label),
+                charge.estimate.price_list_version,
+                line.announced,
+                line.counted,
+                line.quantity,
+                UNITS[line.unit],
+                _comma(line.unit_price_cents),
+                _comma(line.amount_cents),
+                f"{settlement.vat_permille // 10},{settlement.vat_permille % 10}",
+                _text("; ".join(part for part in (line.note, settlement.note) if part)),
+                _text(" ".join(settlement.proof_ids)),
+            ]
+            for line in settlement.lines
+        )
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def as_pdf(statement: Statement, charges: Sequence[Charge]) -> bytes:
+    """Return the statement on A4: parties, items, totals by tax rate, gauge, and every leg in an annex.
+
+    Raises
+    ------
+    PrintingUnavailable
+        When the machine lacks a library that draws text.
+    """
+    try:
+        import weasyprint
+    except OSError as missing:  # the libraries are looked for when it is imported
+        raise PrintingUnavailable(PANGO_PACKAGES) from missing
+    page = as_html(statement, charges)
+    document = weasyprint.HTML(string=page, url_fetcher=_fetch_nothing)
+    content: bytes = document.write_pdf(pdf_identifier=statement.id.encode(), pdf_tags=True)
+    return content
+
+
+def as_html(statement: Statement, charges: Sequence[Charge]) -> str:
+    """Return what `as_pdf` prints."""
+    return _pages.environment.get_template("paper.html").render(
+        statement=statement,
+        charges=charges,
+        month=month_in_french(statement.month),
+        rate=rate_in_french,
+        units=UNITS,
+        outcomes=OUTCOMES,
+        day=_day,
+        share=lambda cents: decimal_text(cents * 10_000 // statement.gauge.ceiling_cents),
+        notes=_notes,
+    )
+
+
+def _fetch_nothing(url: str, *_: Any, **__: Any) -> NoReturn:
+    raise ValueError(f"a statement is printed without asking anybody: {url}")
+
+
+def _notes(charge: Charge) -> list[str]:
+    settlement = charge.settlement
+    if settlement is None:
+        return []
+    return [note for note in (*(line.note for line in settlement.lines), settlement.note) if note]
+
+
+def _day(day: date) -> str:
+    return f"{day:%d/%m/%Y}"
+
+
+def _comma(amount_cents: int) -> str:
+    return decimal_text(amount_cents).replace(".", ",")
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

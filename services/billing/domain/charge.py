@@ -1,0 +1,276 @@
+"""What one leg of an order came to: estimated when held, settled exactly once by what dispatch says became of it.
+
+A charge can be replayed: it keeps the price list's version, the quantities, the rule and the facts it was settled on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from services.billing.domain.contract import Contract
+from services.billing.domain.money import percent_of
+from services.billing.domain.price_list import Estimate, LegToPrice, Load, PricedLine, Unit
+
+
+class Outcome(StrEnum):
+    """How a leg ended."""
+
+    DELIVERED = "delivered"
+    FAILED_CHARGED = "failed_charged"
+    CANCELLED_CHARGED = "cancelled_charged"
+    RELEASED = "released"
+
+
+class Rule(StrEnum):
+    """Why a leg came to its amount."""
+
+    AS_COUNTED = "as-counted"
+    """Handed over: the priced lines at the counted quantities, never above the announced ones."""
+    BILLABLE_FAILURE = "billable-failure"
+    """Failed by the requester's cause: the contract's percentage of the estimate."""
+    LATE_CANCELLATION = "late-cancellation"
+    """Cancelled after the cut-off: the contract's percentage of the estimate."""
+    FAILURE_NOT_BILLABLE = "failure-not-billable"
+    CANCELLED_IN_TIME = "cancelled-in-time"
+    LAPSED = "lapsed"
+    """Its day passed and nobody rode it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site, as the order named it."""
+
+    site_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedLeg:
+    """One trip of an order: what decides its price, from where and to where."""
+
+    to_price: LegToPrice
+    origin: Place
+    destination: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a department asked for under a contract, as billing needs it."""
+
+    id: str
+    reference: str
+    contract_id: str
+    department_id: str
+    legs: tuple[OrderedLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedLine:
+    """A line that is owed: `quantity` times unit price. `note` is a French remark, empty when all went as announced."""
+
+    code: str
+    label: str
+    unit: Unit
+    quantity: int
+    unit_price_cents: int
+    announced: int
+    counted: int
+    note: str = ""
+
+    @property
+    def amount_cents(self) -> int:
+        """Exact: both factors are whole numbers."""
+        return self.quantity * self.unit_price_cents
+
+
+class FactKind(StrEnum):
+    """The facts of dispatch that end a leg."""
+
+    HANDED_OVER = "dispatch.v1.StopCompleted"
+    FAILED = "dispatch.v1.StopFailed"
+    CANCELLED = "dispatch.v1.DeliveryCancelled"
+    LAPSED = "dispatch.v1.DeliveryLapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What dispatch says became of a leg.
+
+    `counted` holds what the courier counted, by load kind; a kind not in it was not counted. `is_charged` says that
+    the failure is billable or the cancellation late.
+    """
+
+    kind: FactKind
+    order_id: str
+    leg: int
+    occurred_at: datetime
+    cooperative_id: str = ""
+    counted: Mapping[str, int] | None = None
+    is_charged: bool = False
+    reason_code: str = ""
+    reason: str = ""
+    note: str = ""
+    proof_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a leg ended and what is owed for it, with everything needed to explain the amount.
+
+    `settled_on` is the local day that decides the month it is invoiced in; `percent` is what the rule charges.
+    """
+
+    outcome: Outcome
+    rule: Rule
+    percent: int
+    lines: tuple[ChargedLine, ...]
+    cooperative_id: str
+    vat_permille: int
+    fact: FactKind
+    occurred_at: datetime
+    settled_at: datetime
+    settled_on: date
+    reason_code: str = ""
+    reason: str = ""
+    note: str = ""
+    proof_ids: tuple[str, ...] = ()
+
+    @property
+    def amount_cents(self) -> int:
+        """The sum of the lines."""
+        return sum(line.amount_cents for line in self.lines)
+
+    @property
+    def is_billable(self) -> bool:
+        """Whether it becomes a line of a statement; what was released does not."""
+        return self.outcome is not Outcome.RELEASED
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One leg of an order under a contract, from its hold to its statement."""
+
+    order_id: str
+    leg: int
+    contract_id: str
+    department_id: str
+    reference: str
+    service_date: date
+    origin: Place
+    destination: Place
+    needs_trailer: bool
+    estimate: Estimate
+    held_at: datetime
+    settlement: Settlement | None = None
+    statement_id: str = ""
+    statement_number: str = ""
+
+    @property
+    def held_cents(self) -> int:
+        """What was set aside for the leg: its estimate."""
+        return self.estimate.amount_cents
+
+    @property
+    def to_price(self) -> LegToPrice:
+        """What decided the estimate, to price the leg by another list."""
+        loads = tuple(
+            Load(line.load_kind, line.label, line.quantity) for line in self.estimate.lines if line.unit is Unit.LOAD
+        )
+        return LegToPrice(self.leg, self.service_date, self.needs_trailer, loads)
+
+    def settle(self, fact: Fact, contract: Contract, *, at: datetime) -> Settlement:
+        """Decide what the leg comes to. It is never more than what was held for it.
+
+        The day that counts is the courier's, but never one that has not come yet: a telephone's clock may be wrong.
+
+        Raises
+        ------
+        SellerNotInContract
+            When a cooperative rode that does not hold the contract.
+        """
+        outcome, rule, percent = _decide(fact, contract)
+        settlement = Settlement(
+            outcome=outcome,
+            rule=rule,
+            percent=percent,
+            lines=(),
+            cooperative_id=contract.seller(fact.cooperative_id).id,
+            vat_permille=contract.vat_permille(self.service_date),
+            fact=fact.kind,
+            occurred_at=fact.occurred_at,
+            settled_at=at,
+            settled_on=contract.local_date(min(fact.occurred_at, at)),
+            reason_code=fact.reason_code,
+            reason=fact.reason,
+            note=fact.note,
+            proof_ids=fact.proof_ids,
+        )
+        if outcome is Outcome.DELIVERED:
+            return replace(settlement, lines=tuple(_as_counted(line, fact.counted) for line in self.estimate.lines))
+        amount_cents = percent_of(self.held_cents, percent)
+        if not amount_cents:
+            return replace(settlement, outcome=Outcome.RELEASED)
+        return replace(settlement, lines=(_share(outcome, percent, amount_cents, fact.reason),))
+
+
+def held(order: Order, estimates: Sequence[Estimate], *, at: datetime) -> tuple[Charge, ...]:
+    """Return the charges of an order whose estimates were held, leg by leg."""
+    return tuple(
+        Charge(
+            order_id=order.id,
+            leg=leg.to_price.number,
+            contract_id=order.contract_id,
+            department_id=order.department_id,
+            reference=order.reference,
+            service_date=leg.to_price.service_date,
+            origin=leg.origin,
+            destination=leg.destination,
+            needs_trailer=leg.to_price.needs_trailer,
+            estimate=estimate,
+            held_at=at,
+        )
+        for leg, estimate in zip(order.legs, estimates, strict=True)
+    )
+
+
+def _decide(fact: Fact, contract: Contract) -> tuple[Outcome, Rule, int]:
+    match fact.kind:
+        case FactKind.HANDED_OVER:
+            return Outcome.DELIVERED, Rule.AS_COUNTED, 100
+        case FactKind.FAILED if fact.is_charged:
+            return Outcome.FAILED_CHARGED, Rule.BILLABLE_FAILURE, contract.rules.failure_percent
+        case FactKind.FAILED:
+            return Outcome.RELEASED, Rule.FAILURE_NOT_BILLABLE, 0
+        case FactKind.CANCELLED if fact.is_charged:
+            return Outcome.CANCELLED_CHARGED, Rule.LATE_CANCELLATION, contract.rules.late_cancellation_percent
+        case FactKind.CANCELLED:
+            return Outcome.RELEASED, Rule.CANCELLED_IN_TIME, 0
+        case FactKind.LAPSED:
+            return Outcome.RELEASED, Rule.LAPSED, 0
+
+
+def _as_counted(line: PricedLine, counted_by_kind: Mapping[str, int] | None) -> ChargedLine:
+    announced = line.quantity
+    counted = (counted_by_kind or {}).get(line.load_kind, announced) if line.unit is Unit.LOAD else announced
+    note = ""
+    if counted < announced:
+        note = f"compté {counted} au lieu de {announced}"
+    elif counted > announced:
+        note = f"compté {counted} au lieu de {announced}, l'excédent n'est pas facturé"
+    return ChargedLine(
+        line.code, line.label, line.unit, min(counted, announced), line.unit_price_cents, announced, counted, note
+    )
+
+
+SHARE_CODES = {Outcome.FAILED_CHARGED: "ECHEC", Outcome.CANCELLED_CHARGED: "ANNULATION"}
+"""Item codes of what is charged by a rule and not by the price list."""
+
+
+def _share(outcome: Outcome, percent: int, amount_cents: int, reason: str) -> ChargedLine:
+    label = (
+        f"Échec facturable, {percent} % du trajet"
+        if outcome is Outcome.FAILED_CHARGED
+        else f"Annulation tardive, {percent} % du trajet"
+    )
+    return ChargedLine(SHARE_CODES[outcome], label, Unit.LEG, 1, amount_cents, 1, 1, reason)

@@ -1,0 +1,188 @@
+"""What a city bought: who buys, who rides, when, for how much at most, and what a failure costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo, available_timezones
+
+from services.billing.domain.errors import (
+    AlertLevelsInvalid,
+    CeilingMissing,
+    DateOutsidePeriod,
+    DepartmentNotInContract,
+    InvalidSiret,
+    PartyTwice,
+    PeriodReversed,
+    SellerNotInContract,
+    VatRateMissing,
+    VatRateTwice,
+    ZoneUnknown,
+)
+from services.kit.errors import DomainError, refuse_all
+
+DEFAULT_ALERT_PERCENTS = (50, 75, 90, 100)
+LA_POSTE_SIREN = "356000000"
+
+
+def is_siret(text: str) -> bool:
+    """Return whether `text` is 14 digits with a right check digit.
+
+    The key is Luhn's; establishments of La Poste have digits that sum to a multiple of five instead.
+
+    Source: INSEE, SIRENE documentation of the SIRET number.
+    """
+    if len(text) != 14 or not (text.isascii() and text.isdigit()):
+        return False
+    digits = [int(character) for character in text]
+    if text.startswith(LA_POSTE_SIREN) and sum(digits) % 5 == 0:
+        return True
+    doubled = [digit if index % 2 else digit * 2 for index, digit in enumerate(digits)]
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """The city; service code and engagement number are what its accountant wants to read on each statement."""
+
+    name: str
+    siret: str
+    service_code: str = ""
+    engagement_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cooperative:
+    """A holder of the contract, and the seller of what it rides."""
+
+    id: str
+    name: str
+    siret: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A city department that may order."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class VatRate:
+    """A rate in force from a day on, with where it is written. 200 per mille is 20 %."""
+
+    valid_from: date
+    permille: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRules:
+    """What is owed, in per cent of a leg's estimate, when it fails by the requester's cause or is cancelled late."""
+
+    failure_percent: int
+    late_cancellation_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A framework contract with a maximum. Its first cooperative leads; all local dates are in `zone`."""
+
+    id: str
+    reference: str
+    title: str
+    buyer: Buyer
+    cooperatives: tuple[Cooperative, ...]
+    departments: tuple[Department, ...]
+    starts_on: date
+    ends_on: date
+    ceiling_cents: int
+    zone: str
+    cutoff_minutes: int
+    rules: ChargeRules
+    vat_rates: tuple[VatRate, ...]
+    alert_percents: tuple[int, ...]
+    registered_at: datetime
+
+    @property
+    def lead(self) -> Cooperative:
+        """The cooperative that leads the group."""
+        return self.cooperatives[0]
+
+    def check(self) -> None:
+        """Refuse terms that contradict each other, all faults at once.
+
+        Raises
+        ------
+        InvalidSiret, PartyTwice, PeriodReversed, CeilingMissing, ZoneUnknown, VatRateTwice, VatRateMissing,
+        AlertLevelsInvalid, or Refusals with several of them.
+        """
+        faults: list[DomainError] = []
+        if not is_siret(self.buyer.siret):
+            faults.append(InvalidSiret(self.buyer.siret, "/buyer/siret"))
+        faults.extend(
+            InvalidSiret(cooperative.siret, f"/cooperatives/{index}/siret")
+            for index, cooperative in enumerate(self.cooperatives)
+            if not is_siret(cooperative.siret)
+        )
+        faults.extend(_named_twice([party.id for party in self.cooperatives], "/cooperatives"))
+        faults.extend(_named_twice([party.id for party in self.departments], "/departments"))
+        if self.ends_on < self.starts_on:
+            faults.append(PeriodReversed(self.starts_on, self.ends_on))
+        if self.ceiling_cents <= 0:
+            faults.append(CeilingMissing())
+        if self.zone not in available_timezones():
+            faults.append(ZoneUnknown(self.zone))
+        days = [rate.valid_from for rate in self.vat_rates]
+        faults.extend(
+            VatRateTwice(day, f"/vat_rates/{index}/valid_from") for index, day in enumerate(days) if day in days[:index]
+        )
+        if not any(day <= self.starts_on for day in days):
+            faults.append(VatRateMissing(self.starts_on))
+        if any(not 1 <= level <= 100 for level in self.alert_percents) or list(self.alert_percents) != sorted(
+            set(self.alert_percents)
+        ):
+            faults.append(AlertLevelsInvalid())
+        refuse_all(faults)
+
+    def check_order(self, department_id: str, service_dates: Sequence[date]) -> None:
+        """Refuse an order that this contract does not cover, all faults at once.
+
+        Raises
+        ------
+        DepartmentNotInContract, DateOutsidePeriod, or Refusals with several of them.
+        """
+        faults: list[DomainError] = []
+        if all(department.id != department_id for department in self.departments):
+            faults.append(DepartmentNotInContract(department_id, self.reference))
+        faults.extend(
+            DateOutsidePeriod(day, self.starts_on, self.ends_on, self.reference)
+            for day in service_dates
+            if not self.starts_on <= day <= self.ends_on
+        )
+        refuse_all(faults)
+
+    def seller(self, cooperative_id: str) -> Cooperative:
+        """Return the cooperative that invoices; nobody in particular means the lead. Raises SellerNotInContract."""
+        if not cooperative_id:
+            return self.lead
+        for cooperative in self.cooperatives:
+            if cooperative.id == cooperative_id:
+                return cooperative
+        raise SellerNotInContract(cooperative_id, self.reference)
+
+    def vat_permille(self, day: date) -> int:
+        """Return the rate in force on a day. Raises ValueError before the first one: `check` keeps that out."""
+        in_force = [rate for rate in self.vat_rates if rate.valid_from <= day]
+        if not in_force:
+            raise ValueError(f"no VAT rate on {day}")
+        return max(in_force, key=lambda rate: rate.valid_from).permille
+
+    def local_date(self, instant: datetime) -> date:
+        """Return the calendar day of an aware instant where the contract lives."""
+        return instant.astimezone(ZoneInfo(self.zone)).date()
+
+
+def _named_twice(ids: Sequence[str], pointer: str) -> list[DomainError]:
+    return [PartyTwice(id_, f"{pointer}/{index}/id") for index, id_ in enumerate(ids) if id_ in ids[:index]]

@@ -1,0 +1,353 @@
+"""What billing refuses, by name."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from services.billing.domain.money import in_french
+from services.kit.errors import DomainError
+
+
+def _day(day: date) -> str:
+    return f"{day:%d/%m/%Y}"
+
+
+class InvalidSiret(DomainError):
+    """A SIRET has 14 digits, the last one a check digit."""
+
+    code = "siret-invalid"
+    title = "Numéro SIRET invalide"
+
+    def __init__(self, siret: str, pointer: str | None = None) -> None:
+        super().__init__(
+            f"« {siret} » n'est pas un numéro SIRET : vérifiez les 14 chiffres, le dernier est une clé de contrôle.",
+            pointer=pointer,
+            siret=siret,
+        )
+
+
+class PeriodReversed(DomainError):
+    """A contract cannot end before it starts."""
+
+    code = "period-reversed"
+    title = "Période à l'envers"
+
+    def __init__(self, starts_on: date, ends_on: date) -> None:
+        super().__init__(
+            f"Le marché finirait le {_day(ends_on)}, avant de commencer le {_day(starts_on)} : corrigez la période.",
+            pointer="/ends_on",
+        )
+
+
+class ZoneUnknown(DomainError):
+    """Local dates need an IANA time zone."""
+
+    code = "zone-unknown"
+    title = "Fuseau horaire inconnu"
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(f"« {zone} » n'est pas un fuseau IANA ; par exemple Europe/Paris.", pointer="/zone")
+
+
+class PartyTwice(DomainError):
+    """A cooperative or department is named twice in one contract."""
+
+    code = "party-twice"
+    title = "Partie citée deux fois"
+
+    def __init__(self, party_id: str, pointer: str) -> None:
+        super().__init__(f"« {party_id} » figure deux fois : gardez une seule ligne.", pointer=pointer)
+
+
+class CeilingMissing(DomainError):
+    """A framework contract without a maximum is void."""
+
+    code = "ceiling-missing"
+    title = "Montant maximum manquant"
+
+    def __init__(self) -> None:
+        super().__init__("Le montant maximum du marché doit être supérieur à 0,00\u00a0€.", pointer="/ceiling")
+
+
+class AlertLevelsInvalid(DomainError):
+    """Alert levels are distinct percentages, in ascending order."""
+
+    code = "alert-levels-invalid"
+    title = "Seuils d'alerte invalides"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Donnez les seuils d'alerte en pourcentages entiers de 1 à 100, croissants et sans doublon.",
+            pointer="/alert_percents",
+        )
+
+
+class VatRateMissing(DomainError):
+    """A VAT rate must be in force from the first day of the contract."""
+
+    code = "vat-rate-missing"
+    title = "Taux de TVA manquant"
+
+    def __init__(self, starts_on: date) -> None:
+        super().__init__(
+            f"Aucun taux de TVA n'est en vigueur au {_day(starts_on)} : donnez-en un valable dès le début du marché.",
+            pointer="/vat_rates",
+        )
+
+
+class VatRateTwice(DomainError):
+    """Two VAT rates start on the same day."""
+
+    code = "vat-rate-twice"
+    title = "Deux taux de TVA à la même date"
+
+    def __init__(self, valid_from: date, pointer: str) -> None:
+        super().__init__(f"Deux taux commencent le {_day(valid_from)} : gardez-en un.", pointer=pointer)
+
+
+class ContractNotFound(DomainError):
+    """No such contract, or not the caller's."""
+
+    code = "contract-not-found"
+    title = "Marché introuvable"
+
+    def __init__(self, contract_id: str) -> None:
+        super().__init__("Ce marché n'existe pas, ou ne vous concerne pas.", contract_id=contract_id)
+
+
+class ReferenceTaken(DomainError):
+    """Another contract of this buyer has the reference."""
+
+    code = "contract-reference-taken"
+    title = "Référence déjà utilisée"
+
+    def __init__(self, reference: str, contract_id: str) -> None:
+        super().__init__(
+            f"Le marché « {reference} » est déjà enregistré pour cet acheteur.",
+            pointer="/reference",
+            contract_id=contract_id,
+        )
+
+
+class PriceLineTwice(DomainError):
+    """Two lines of a price list have the same code, or price the same load kind."""
+
+    code = "price-line-twice"
+    title = "Prix cité deux fois"
+
+    def __init__(self, what: str, pointer: str) -> None:
+        super().__init__(f"« {what} » figure deux fois au bordereau : gardez une seule ligne.", pointer=pointer)
+
+
+class LoadKindMisplaced(DomainError):
+    """A price per load names its load kind; any other price names none."""
+
+    code = "load-kind-misplaced"
+    title = "Type de charge mal placé"
+
+    def __init__(self, code: str, pointer: str, *, is_missing: bool) -> None:
+        super().__init__(
+            f"Le prix « {code} » est à l'unité de charge : indiquez le type de charge."
+            if is_missing
+            else f"Le prix « {code} » n'est pas à l'unité de charge : retirez le type de charge.",
+            pointer=pointer,
+        )
+
+
+class PriceListDateTaken(DomainError):
+    """A price list of this contract already starts on that day."""
+
+    code = "price-list-date-taken"
+    title = "Bordereau déjà daté de ce jour"
+
+    def __init__(self, valid_from: date, version: int) -> None:
+        super().__init__(
+            f"La version {version} du bordereau est déjà en vigueur au {_day(valid_from)} : choisissez un autre jour.",
+            pointer="/valid_from",
+            version=version,
+        )
+
+
+class PriceListTooLate(DomainError):
+    """A price list would change the price of legs that are already settled."""
+
+    code = "price-list-too-late"
+    title = "Bordereau trop tardif"
+
+    def __init__(self, valid_from: date, settled_on: date) -> None:
+        super().__init__(
+            f"Des trajets du {_day(settled_on)} sont déjà constatés au prix précédent : un nouveau bordereau doit "
+            f"commencer après ce jour, et non le {_day(valid_from)}.",
+            pointer="/valid_from",
+            last_settled_service_date=settled_on.isoformat(),
+        )
+
+
+class DepartmentNotInContract(DomainError):
+    """This department may not order under this contract."""
+
+    code = "department-not-in-contract"
+    title = "Service absent du marché"
+
+    def __init__(self, department_id: str, reference: str) -> None:
+        super().__init__(
+            f"Le service « {department_id} » ne peut pas commander sur le marché {reference} : "
+            "demandez aux finances quel marché utiliser.",
+            department_id=department_id,
+        )
+
+
+class DateOutsidePeriod(DomainError):
+    """A leg's service date is not within the contract's period."""
+
+    code = "date-outside-period"
+    title = "Date hors de la période du marché"
+
+    def __init__(self, service_date: date, starts_on: date, ends_on: date, reference: str) -> None:
+        super().__init__(
+            f"Le {_day(service_date)} est hors de la période du marché {reference}, "
+            f"du {_day(starts_on)} au {_day(ends_on)} : choisissez une date de cette période.",
+            service_date=service_date.isoformat(),
+        )
+
+
+class NoPriceList(DomainError):
+    """No price list of the contract is in force on the leg's service date."""
+
+    code = "no-price-list"
+    title = "Aucun bordereau en vigueur"
+
+    def __init__(self, service_date: date) -> None:
+        super().__init__(
+            f"Aucun bordereau des prix n'est en vigueur au {_day(service_date)} : "
+            "demandez aux finances d'enregistrer celui de cette période.",
+            service_date=service_date.isoformat(),
+        )
+
+
+class LoadNotPriced(DomainError):
+    """The price list in force has no line for this load kind."""
+
+    code = "load-not-priced"
+    title = "Charge sans prix"
+
+    def __init__(self, load_kind: str, label: str, version: int) -> None:
+        super().__init__(
+            f"« {label or load_kind} » n'a pas de prix dans la version {version} du bordereau : "
+            "choisissez une autre charge, ou demandez aux finances d'y ajouter son prix.",
+            load_kind=load_kind,
+            version=version,
+        )
+
+
+class CeilingExceeded(DomainError):
+    """Less is left under the contract's maximum than what is asked."""
+
+    code = "ceiling-exceeded"
+    title = "Montant maximum du marché dépassé"
+
+    def __init__(self, contract_id: str, *, asked_cents: int, left_cents: int, ceiling_cents: int) -> None:
+        super().__init__(
+            f"Il faudrait {in_french(asked_cents)} HT, il reste {in_french(left_cents)} HT "
+            f"sur le maximum de {in_french(ceiling_cents)} HT : "
+            "réduisez ou annulez des commandes, ou demandez aux finances.",
+            contract_id=contract_id,
+        )
+        self.asked_cents = asked_cents
+        self.left_cents = left_cents
+
+
+class HoldRefusedEarlier(DomainError):
+    """A delivery was reported for an order that was never held."""
+
+    code = "hold-refused-earlier"
+    title = "Commande refusée"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            "Cette commande avait été refusée : aucun montant n'a été engagé pour elle, rien ne peut être constaté.",
+            order_id=order_id,
+        )
+
+
+class LegUnknown(DomainError):
+    """The order is known but has no such leg."""
+
+    code = "leg-unknown"
+    title = "Trajet inconnu"
+
+    def __init__(self, order_id: str, leg: int) -> None:
+        super().__init__(f"Cette commande n'a pas de trajet n° {leg}.", order_id=order_id, leg=leg)
+
+
+class SellerNotInContract(DomainError):
+    """A cooperative rode that does not hold the contract: nobody may invoice this leg."""
+
+    code = "seller-not-in-contract"
+    title = "Coopérative non titulaire"
+
+    def __init__(self, cooperative_id: str, reference: str) -> None:
+        super().__init__(
+            f"La coopérative « {cooperative_id} » n'est pas titulaire du marché {reference} : "
+            "ce trajet ne peut être facturé par personne.",
+            cooperative_id=cooperative_id,
+        )
+
+
+class MonthNotOver(DomainError):
+    """A month is closed when it has ended, not before."""
+
+    code = "month-not-over"
+    title = "Mois non terminé"
+
+    def __init__(self, month: str) -> None:
+        super().__init__(f"Le mois {month} n'est pas terminé : clôturez-le à partir du mois suivant.", pointer="/month")
+
+
+class MonthBeforeContract(DomainError):
+    """Nothing can have been done under the contract in that month."""
+
+    code = "month-before-contract"
+    title = "Mois antérieur au marché"
+
+    def __init__(self, month: str, starts_on: date) -> None:
+        super().__init__(
+            f"Le marché ne commence que le {_day(starts_on)} : il n'y a rien à clôturer en {month}.", pointer="/month"
+        )
+
+
+class LaterMonthClosed(DomainError):
+    """A later month is closed already and took what was left of this one."""
+
+    code = "later-month-closed"
+    title = "Un mois plus récent est déjà clos"
+
+    def __init__(self, month: str, later: str) -> None:
+        super().__init__(
+            f"Le mois {later} est déjà clos et contient ce qui restait à facturer de {month}.",
+            pointer="/month",
+            later_month=later,
+        )
+
+
+class StatementNotFound(DomainError):
+    """No such statement, or not the caller's."""
+
+    code = "statement-not-found"
+    title = "État introuvable"
+
+    def __init__(self, statement_id: str) -> None:
+        super().__init__("Cet état n'existe pas, ou ne vous concerne pas.", statement_id=statement_id)
+
+
+class PrintingUnavailable(DomainError):
+    """This machine lacks a system library that draws text."""
+
+    code = "printing-unavailable"
+    title = "Édition PDF indisponible"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"Le serveur ne peut pas éditer de PDF : installez-y {', '.join(missing)}. "
+            "Les formats JSON et CSV restent disponibles.",
+            packages=list(missing),
+        )

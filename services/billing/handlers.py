@@ -1,0 +1,47 @@
+"""What billing hears: an order to hold, and what became of each of its legs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from google.protobuf.message import Message as ProtoMessage
+
+from services.billing import messages, use_cases
+from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
+from services.contracts.orders.v1 import events_pb2 as orders_pb2
+from services.kit.clock import utc_now
+from services.kit.database import Transaction
+
+
+def on_order_placed(tx: Transaction, event: orders_pb2.OrderPlaced) -> None:
+    """A department asked: hold the estimate or refuse."""
+    use_cases.hold_estimate(tx, messages.order(event), at=utc_now())
+
+
+def on_stop_completed(tx: Transaction, event: dispatch_pb2.StopCompleted) -> None:
+    """A load was handed over: what was held is owed. A pickup alone ends nothing."""
+    if event.stop_kind == dispatch_pb2.STOP_KIND_DROP:
+        use_cases.settle_leg(tx, messages.hand_over(event), at=utc_now())
+
+
+def on_stop_failed(tx: Transaction, event: dispatch_pb2.StopFailed) -> None:
+    """A delivery failed, at either end: charge by rule or give the hold back."""
+    use_cases.settle_leg(tx, messages.failure(event), at=utc_now())
+
+
+def on_delivery_cancelled(tx: Transaction, event: dispatch_pb2.DeliveryCancelled) -> None:
+    """A delivery was cancelled: charge a late one by rule, give the hold of the others back."""
+    use_cases.settle_leg(tx, messages.cancellation(event), at=utc_now())
+
+
+def on_delivery_lapsed(tx: Transaction, event: dispatch_pb2.DeliveryLapsed) -> None:
+    """Nobody rode it: give the hold back."""
+    use_cases.settle_leg(tx, messages.lapse(event), at=utc_now())
+
+
+HEARS: Mapping[type[ProtoMessage], Callable[[Transaction, Any], None]] = {
+    orders_pb2.OrderPlaced: on_order_placed,
+    dispatch_pb2.StopCompleted: on_stop_completed,
+    dispatch_pb2.StopFailed: on_stop_failed,
+    dispatch_pb2.DeliveryCancelled: on_delivery_cancelled,
+    dispatch_pb2.DeliveryLapsed: on_delivery_lapsed,
+}

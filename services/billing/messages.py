@@ -1,0 +1,197 @@
+"""Events <-> domain: what billing hears in its own words, and what it says in everybody's."""
+
+from datetime import UTC, date, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.billing.domain.ceiling import LevelCrossed
+from services.billing.domain.charge import Charge, Fact, FactKind, Order, OrderedLeg, Outcome, Place, Settlement
+from services.billing.domain.contract import Contract
+from services.billing.domain.price_list import LegToPrice, Load
+from services.billing.domain.statement import Statement
+from services.billing.repository import HoldDecision
+from services.contracts.billing.v1 import events_pb2 as said_pb2
+from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
+from services.contracts.orders.v1 import events_pb2 as orders_pb2
+from services.kit.events.message import Message, said
+
+SOURCE = "/billing"
+
+OUTCOMES = {
+    Outcome.DELIVERED: said_pb2.OUTCOME_DELIVERED,
+    Outcome.FAILED_CHARGED: said_pb2.OUTCOME_FAILED_CHARGED,
+    Outcome.CANCELLED_CHARGED: said_pb2.OUTCOME_CANCELLED_CHARGED,
+    Outcome.RELEASED: said_pb2.OUTCOME_RELEASED,
+}
+
+
+def order(event: orders_pb2.OrderPlaced) -> Order:
+    """Read an order. Raises ValueError when it has no legs or a date that is none."""
+    if not event.legs:
+        raise ValueError(f"order {event.order_id} has no legs")
+    return Order(
+        id=event.order_id,
+        reference=event.reference,
+        contract_id=event.contract_id,
+        department_id=event.department_id,
+        legs=tuple(
+            OrderedLeg(
+                LegToPrice(
+                    number=leg.number,
+                    service_date=date.fromisoformat(leg.service_date),
+                    needs_trailer=leg.needs_trailer,
+                    loads=tuple(Load(load.kind, load.label, load.count) for load in leg.loads),
+                ),
+                origin=Place(leg.pickup.site_id, leg.pickup.site_name),
+                destination=Place(leg.drop.site_id, leg.drop.site_name),
+            )
+            for leg in event.legs
+        ),
+    )
+
+
+def hand_over(event: dispatch_pb2.StopCompleted) -> Fact:
+    """Read that a load was handed over, as counted."""
+    counted: dict[str, int] = {}
+    for load in event.loads:
+        counted[load.kind] = counted.get(load.kind, 0) + load.counted
+    return Fact(
+        kind=FactKind.HANDED_OVER,
+        order_id=event.order_id,
+        leg=event.leg,
+        occurred_at=_instant(event.completed_at),
+        cooperative_id=event.cooperative_id,
+        counted=counted,
+        note=event.note,
+        proof_ids=tuple(event.proof_ids),
+    )
+
+
+def failure(event: dispatch_pb2.StopFailed) -> Fact:
+    """Read that a delivery failed."""
+    return Fact(
+        kind=FactKind.FAILED,
+        order_id=event.order_id,
+        leg=event.leg,
+        occurred_at=_instant(event.failed_at),
+        cooperative_id=event.cooperative_id,
+        is_charged=event.is_billable,
+        reason_code=event.reason_code,
+        reason=event.reason,
+        note=event.note,
+        proof_ids=tuple(event.proof_ids),
+    )
+
+
+def cancellation(event: dispatch_pb2.DeliveryCancelled) -> Fact:
+    """Read that a delivery was cancelled before it was collected."""
+    return Fact(
+        kind=FactKind.CANCELLED,
+        order_id=event.order_id,
+        leg=event.leg,
+        occurred_at=_instant(event.cancelled_at),
+        cooperative_id=event.cooperative_id,
+        is_charged=event.is_late,
+    )
+
+
+def lapse(event: dispatch_pb2.DeliveryLapsed) -> Fact:
+    """Read that nobody rode a delivery."""
+    return Fact(FactKind.LAPSED, event.order_id, event.leg, occurred_at=_instant(event.lapsed_at))
+
+
+def _instant(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _stamp(instant: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
+
+
+def contract_registered(contract: Contract) -> Message:
+    """Say that departments may order under a contract."""
+    event = said_pb2.ContractRegistered(
+        contract_id=contract.id,
+        reference=contract.reference,
+        title=contract.title,
+        buyer_name=contract.buyer.name,
+        cooperatives=[said_pb2.Party(id=party.id, name=party.name) for party in contract.cooperatives],
+        departments=[said_pb2.Party(id=party.id, name=party.name) for party in contract.departments],
+        starts_on=contract.starts_on.isoformat(),
+        ends_on=contract.ends_on.isoformat(),
+        ceiling_cents=contract.ceiling_cents,
+        zone=contract.zone,
+        cutoff_minutes=contract.cutoff_minutes,
+        registered_at=_stamp(contract.registered_at),
+    )
+    return said(event, source=SOURCE, subject=contract.id, at=contract.registered_at)
+
+
+def amount_held(decision: HoldDecision) -> Message:
+    """Say that an order's estimate is set aside."""
+    event = said_pb2.AmountHeld(
+        order_id=decision.order_id,
+        contract_id=decision.contract_id,
+        amount_cents=decision.asked_cents,
+        left_cents=decision.left_cents,
+        held_at=_stamp(decision.decided_at),
+    )
+    return said(event, source=SOURCE, subject=decision.order_id, at=decision.decided_at)
+
+
+def hold_refused(decision: HoldDecision) -> Message:
+    """Say that an order may not be carried out, and why."""
+    event = said_pb2.HoldRefused(
+        order_id=decision.order_id,
+        contract_id=decision.contract_id,
+        reason_code=decision.refusal_code,
+        reason=decision.refusal,
+        asked_cents=decision.asked_cents,
+        left_cents=decision.left_cents,
+        refused_at=_stamp(decision.decided_at),
+    )
+    return said(event, source=SOURCE, subject=decision.order_id, at=decision.decided_at)
+
+
+def leg_settled(charge: Charge, settlement: Settlement) -> Message:
+    """Say what a leg came to."""
+    event = said_pb2.LegSettled(
+        order_id=charge.order_id,
+        leg=charge.leg,
+        contract_id=charge.contract_id,
+        outcome=OUTCOMES[settlement.outcome],
+        amount_cents=settlement.amount_cents,
+        settled_at=_stamp(settlement.settled_at),
+    )
+    return said(event, source=SOURCE, subject=charge.order_id, at=settlement.settled_at)
+
+
+def ceiling_nearly_reached(contract_id: str, crossed: LevelCrossed, *, at: datetime) -> Message:
+    """Say that an alert level was crossed upwards."""
+    event = said_pb2.CeilingNearlyReached(
+        contract_id=contract_id,
+        threshold_percent=crossed.percent,
+        ceiling_cents=crossed.ceiling_cents,
+        committed_cents=crossed.committed_cents,
+        left_cents=crossed.left_cents,
+        crossed_at=_stamp(at),
+    )
+    return said(event, source=SOURCE, subject=contract_id, at=at)
+
+
+def statement_closed(statement: Statement) -> Message:
+    """Say that a seller's month is closed for good."""
+    event = said_pb2.StatementClosed(
+        statement_id=statement.id,
+        contract_id=statement.contract_id,
+        cooperative_id=statement.seller.id,
+        number=statement.number,
+        month=str(statement.month),
+        lines=statement.lines,
+        total_cents=statement.net_cents,
+        tax_cents=statement.tax_cents,
+        closed_at=_stamp(statement.closed_at),
+    )
+    return said(event, source=SOURCE, subject=statement.contract_id, at=statement.closed_at)

@@ -1,0 +1,782 @@
+"""Whole aggregates in and out: contracts with their prices, ceilings, charges, statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, insert, select, update
+
+from services.billing.domain.ceiling import Ceiling
+from services.billing.domain.charge import (
+    Charge,
+    ChargedLine,
+    FactKind,
+    Outcome,
+    Place,
+    Rule,
+    Settlement,
+)
+from services.billing.domain.contract import Buyer, ChargeRules, Contract, Cooperative, Department, VatRate
+from services.billing.domain.errors import ContractNotFound, StatementNotFound
+from services.billing.domain.ledger import Entry
+from services.billing.domain.money import Tax
+from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, PriceList, Unit
+from services.billing.domain.statement import DepartmentTotal, Gauge, Item, Month, Statement
+from services.billing.tables import (
+    balances,
+    charges,
+    closings,
+    contracts,
+    documents,
+    exports,
+    holds,
+    ledger,
+    price_lists,
+    statement_counts,
+    statements,
+)
+from services.kit.database import Transaction, View, insert_new
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a price is made from: a contract and all versions of its price list."""
+
+    contract: Contract
+    price_lists: tuple[PriceList, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A contract's ceiling, locked until the transaction ends, and the id its terms can be read under."""
+
+    ceiling: Ceiling
+    terms_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDecision:
+    """The one decision about an order. `refusal_code` and `refusal` are empty when it was held."""
+
+    order_id: str
+    contract_id: str
+    department_id: str
+    reference: str
+    is_held: bool
+    asked_cents: int
+    left_cents: int
+    decided_at: datetime
+    refusal_code: str = ""
+    refusal: str = ""
+
+
+class Contracts:
+    """Contracts and their price lists."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def get(self, contract_id: str) -> Contract:
+        """Return a contract. Raises ContractNotFound."""
+        row = self._view.execute(select(contracts).where(contracts.c.id == contract_id)).one_or_none()
+        if row is None:
+            raise ContractNotFound(contract_id)
+        return contract_of(row)
+
+    def by_reference(self, buyer_siret: str, reference: str) -> str | None:
+        """Return the id of the buyer's contract with this reference, if there is one."""
+        found: str | None = self._view.execute(
+            select(contracts.c.id).where(contracts.c.buyer_siret == buyer_siret, contracts.c.reference == reference)
+        ).scalar_one_or_none()
+        return found
+
+    def ids(self) -> list[str]:
+        """Return every contract's id, oldest first."""
+        return list(self._view.execute(select(contracts.c.id).order_by(contracts.c.id)).scalars())
+
+    def price_lists(self, contract_id: str) -> tuple[PriceList, ...]:
+        """Return the contract's price lists by version."""
+        rows = self._view.execute(
+            select(price_lists).where(price_lists.c.contract_id == contract_id).order_by(price_lists.c.version)
+        )
+        return tuple(_price_list(row) for row in rows)
+
+
+class NewContracts(Contracts):
+    """Adds contracts and price lists; neither is ever edited."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(tx)
+        self._tx = tx
+
+    def add(self, contract: Contract, ceiling: Ceiling, *, terms_id: str) -> bool:
+        """Add a contract and its balance; return False when its buyer has that reference already."""
+        row = {
+            "id": contract.id,
+            "reference": contract.reference,
+            "buyer_siret": contract.buyer.siret,
+            "starts_on": contract.starts_on,
+            "ends_on": contract.ends_on,
+            "terms": _terms(contract),
+            "registered_at": contract.registered_at,
+        }
+        if not insert_new(self._tx, contracts, [row], contracts.c.id).all():
+            return False
+        self._tx.execute(
+            insert(balances).values(
+                contract_id=contract.id,
+                ceiling_cents=ceiling.ceiling_cents,
+                held_cents=ceiling.held_cents,
+                owed_cents=ceiling.owed_cents,
+                invoiced_cents=ceiling.invoiced_cents,
+                reached_percent=ceiling.reached_percent,
+                terms_id=terms_id,
+            )
+        )
+        return True
+
+    def add_price_list(self, price_list: PriceList, *, terms_id: str) -> None:
+        """Add a version; from now on the contract's terms are read under `terms_id`."""
+        self._tx.execute(
+            insert(price_lists).values(
+                id=price_list.id,
+                contract_id=price_list.contract_id,
+                version=price_list.version,
+                valid_from=price_list.valid_from,
+                lines=[_from_price_line(line) for line in price_list.lines],
+                published_at=price_list.published_at,
+            )
+        )
+        self._tx.execute(
+            update(balances).where(balances.c.contract_id == price_list.contract_id).values(terms_id=terms_id)
+        )
+
+
+class Ceilings:
+    """The hot rows: what stands under each contract's ceiling, and the ledger that explains it."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def lock(self, contract_id: str) -> Locked:
+        """Return a contract's ceiling; nobody else moves it until this transaction ends. Raises ContractNotFound."""
+        row = self._tx.execute(_LOCK, {"contract_id": contract_id}).one_or_none()
+        if row is None:
+            raise ContractNotFound(contract_id)
+        alert_percents = self.terms(contract_id, row.terms_id).contract.alert_percents
+        return Locked(
+            Ceiling(
+                contract_id,
+                row.ceiling_cents,
+                alert_percents,
+                row.held_cents,
+                row.owed_cents,
+                row.invoiced_cents,
+                row.reached_percent,
+            ),
+            row.terms_id,
+        )
+
+    def terms(self, contract_id: str, terms_id: str) -> Terms:
+        """Return the terms that are read under an id of `lock`; they are kept in memory, as they never change."""
+        terms = _terms_by_id.get(terms_id)
+        if terms is None:
+            if len(_terms_by_id) >= MOST_TERMS_KEPT:
+                _terms_by_id.clear()
+            read = Contracts(self._tx)
+            terms = _terms_by_id[terms_id] = Terms(read.get(contract_id), read.price_lists(contract_id))
+        return terms
+
+    def save(self, ceiling: Ceiling) -> None:
+        """Write what stands under a locked ceiling."""
+        self._tx.execute(
+            _SAVE,
+            {
+                "at": ceiling.contract_id,
+                "held": ceiling.held_cents,
+                "owed": ceiling.owed_cents,
+                "invoiced": ceiling.invoiced_cents,
+                "reached": ceiling.reached_percent,
+            },
+        )
+
+    def book(self, entries: Sequence[Entry], *, at: datetime) -> None:
+        """Add entries to the ledger, just before the commit: nothing reads them in the transaction that makes them."""
+        for entry in entries:
+            self._tx.gather(_write_entries, (entry, at))
+
+
+MOST_TERMS_KEPT = 1000
+_terms_by_id: dict[str, Terms] = {}
+_LOCK = select(balances).where(balances.c.contract_id == bindparam("contract_id")).with_for_update()
+_SAVE = (
+    update(balances)
+    .where(balances.c.contract_id == bindparam("at"))
+    .values(
+        held_cents=bindparam("held"),
+        owed_cents=bindparam("owed"),
+        invoiced_cents=bindparam("invoiced"),
+        reached_percent=bindparam("reached"),
+    )
+)
+
+
+def _write_entries(tx: Transaction, booked: list[tuple[Entry, datetime]]) -> None:
+    tx.execute(
+        insert(ledger),
+        [
+            {
+                "contract_id": entry.contract_id,
+                "source": entry.source.value,
+                "target": entry.target.value,
+                "amount_cents": entry.amount_cents,
+                "cause": entry.cause,
+                "order_id": entry.order_id,
+                "leg": entry.leg,
+                "booked_at": at,
+            }
+            for entry, at in booked
+        ],
+    )
+
+
+class Charges:
+    """What was held for each leg and what it came to."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def decide(self, decision: HoldDecision) -> bool:
+        """Keep the decision about an order; return False when there is one already."""
+        row = {
+            "order_id": decision.order_id,
+            "contract_id": decision.contract_id,
+            "department_id": decision.department_id,
+            "reference": decision.reference,
+            "is_held": decision.is_held,
+            "refusal_code": decision.refusal_code,
+            "refusal": decision.refusal,
+            "asked_cents": decision.asked_cents,
+            "left_cents": decision.left_cents,
+            "decided_at": decision.decided_at,
+        }
+        return bool(insert_new(self._tx, holds, [row], holds.c.order_id).all())
+
+    def is_decided(self, order_id: str) -> bool | None:
+        """Return whether the order was held, or None when no decision was made yet."""
+        decided: bool | None = self._tx.execute(
+            select(holds.c.is_held).where(holds.c.order_id == order_id)
+        ).scalar_one_or_none()
+        return decided
+
+    def add(self, new: Sequence[Charge]) -> None:
+        """Add the legs of a held order."""
+        self._tx.execute(insert(charges), [_from_charge(charge) for charge in new])
+
+    def get(self, order_id: str, leg: int) -> Charge | None:
+        """Return a leg's charge, if the order was held and has this leg."""
+        row = self._tx.execute(_CHARGE, {"order_id": order_id, "leg": leg}).one_or_none()
+        return charge_of(row) if row is not None else None
+
+    def settle(self, charge: Charge, settlement: Settlement) -> bool:
+        """Write how a leg ended; return False when it had ended, or was held at another amount, meanwhile."""
+        result = self._tx.execute(
+            _SETTLE,
+            {
+                "at_order": charge.order_id,
+                "at_leg": charge.leg,
+                "at_held": charge.held_cents,
+                "new_outcome": settlement.outcome.value,
+                "new_amount": settlement.amount_cents,
+                "new_billable": settlement.is_billable,
+                "new_cooperative": settlement.cooperative_id,
+                "new_settled_on": settlement.settled_on,
+                "new_settlement": _from_settlement(settlement),
+            },
+        )
+        return result.rowcount == 1
+
+    def open(self, contract_id: str, *, since: date, until: date | None) -> list[Charge]:
+        """Return the legs still held whose service date is from `since` on and before `until`."""
+        query = select(charges).where(
+            charges.c.contract_id == contract_id, charges.c.outcome.is_(None), charges.c.service_date >= since
+        )
+        if until is not None:
+            query = query.where(charges.c.service_date < until)
+        return [charge_of(row) for row in self._tx.execute(query.order_by(charges.c.order_id, charges.c.leg))]
+
+    def last_settled(self, contract_id: str, *, since: date, until: date | None) -> date | None:
+        """Return the latest service date from `since` on and before `until` of a billable leg, if there is one."""
+        query = select(func.max(charges.c.service_date)).where(
+            charges.c.contract_id == contract_id, charges.c.is_billable, charges.c.service_date >= since
+        )
+        if until is not None:
+            query = query.where(charges.c.service_date < until)
+        last: date | None = self._tx.execute(query).scalar_one()
+        return last
+
+    def reprice(self, estimates: Sequence[tuple[Charge, Estimate]]) -> None:
+        """Hold legs at new estimates."""
+        self._tx.execute(
+            _REPRICE,
+            [
+                {
+                    "at_order": charge.order_id,
+                    "at_leg": charge.leg,
+                    "new_list": estimate.price_list_id,
+                    "new_version": estimate.price_list_version,
+                    "new_estimate": _from_estimate(estimate),
+                    "new_held": estimate.amount_cents,
+                }
+                for charge, estimate in estimates
+            ],
+        )
+
+    def to_invoice(self, contract_id: str, until: date) -> list[Charge]:
+        """Return the billable legs settled up to and on a day that are on no statement, in the order of their dates."""
+        rows = self._tx.execute(
+            select(charges)
+            .where(
+                charges.c.contract_id == contract_id,
+                charges.c.is_billable,
+                charges.c.statement_id.is_(None),
+                charges.c.settled_on <= until,
+            )
+            .order_by(charges.c.service_date, charges.c.reference, charges.c.order_id, charges.c.leg)
+        )
+        return [charge_of(row) for row in rows]
+
+    def has_unbilled(self, contract_id: str) -> bool:
+        """Return whether a billable leg of the contract is on no statement yet."""
+        query = select(
+            select(charges.c.leg)
+            .where(charges.c.contract_id == contract_id, charges.c.is_billable, charges.c.statement_id.is_(None))
+            .exists()
+        )
+        return bool(self._tx.execute(query).scalar_one())
+
+    def put_on(self, statement: Statement, until: date) -> int:
+        """Tie to a statement what `to_invoice` returned of its seller; return how many legs."""
+        return self._tx.execute(
+            update(charges)
+            .where(
+                charges.c.contract_id == statement.contract_id,
+                charges.c.cooperative_id == statement.seller.id,
+                charges.c.is_billable,
+                charges.c.statement_id.is_(None),
+                charges.c.settled_on <= until,
+            )
+            .values(statement_id=statement.id)
+        ).rowcount
+
+
+_CHARGE = select(charges).where(charges.c.order_id == bindparam("order_id"), charges.c.leg == bindparam("leg"))
+_THIS_LEG = (charges.c.order_id == bindparam("at_order")) & (charges.c.leg == bindparam("at_leg"))
+_SETTLE = (
+    update(charges)
+    .where(_THIS_LEG, charges.c.outcome.is_(None), charges.c.held_cents == bindparam("at_held"))
+    .values(
+        outcome=bindparam("new_outcome"),
+        amount_cents=bindparam("new_amount"),
+        is_billable=bindparam("new_billable"),
+        cooperative_id=bindparam("new_cooperative"),
+        settled_on=bindparam("new_settled_on"),
+        settlement=bindparam("new_settlement"),
+    )
+)
+_REPRICE = (
+    update(charges)
+    .where(_THIS_LEG)
+    .values(
+        price_list_id=bindparam("new_list"),
+        price_list_version=bindparam("new_version"),
+        estimate=bindparam("new_estimate"),
+        held_cents=bindparam("new_held"),
+    )
+)
+
+
+class Statements:
+    """Closed months and their numbered statements."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def latest_closed(self, contract_id: str) -> Month | None:
+        """Return the latest closed month of a contract, if there is one."""
+        text = self._tx.execute(
+            select(func.max(closings.c.month)).where(closings.c.contract_id == contract_id)
+        ).scalar_one()
+        return Month.parse(text) if text else None
+
+    def is_closed(self, contract_id: str, month: Month) -> bool:
+        """Return whether the month was closed."""
+        query = select(closings.c.month).where(closings.c.contract_id == contract_id, closings.c.month == str(month))
+        return self._tx.execute(query).one_or_none() is not None
+
+    def mark_closed(self, contract_id: str, month: Month, *, at: datetime) -> None:
+        """Keep that the month is closed."""
+        self._tx.execute(insert(closings).values(contract_id=contract_id, month=str(month), closed_at=at))
+
+    def count_up(self, seller_siret: str, year: int) -> int:
+        """Return the seller's next number of the year: 1, 2, 3 ...; given back if the transaction is rolled back."""
+        insert_new(self._tx, statement_counts, [{"seller_siret": seller_siret, "year": year, "last": 0}])
+        counted: int = self._tx.execute(
+            update(statement_counts)
+            .where(statement_counts.c.seller_siret == seller_siret, statement_counts.c.year == year)
+            .values(last=statement_counts.c.last + 1)
+            .returning(statement_counts.c.last)
+        ).scalar_one()
+        return counted
+
+    def add(self, statement: Statement) -> None:
+        """Add a statement; it is never edited."""
+        self._tx.execute(
+            insert(statements).values(
+                id=statement.id,
+                contract_id=statement.contract_id,
+                buyer_siret=statement.buyer.siret,
+                seller_siret=statement.seller.siret,
+                cooperative_id=statement.seller.id,
+                number=statement.number,
+                month=str(statement.month),
+                net_cents=statement.net_cents,
+                tax_cents=statement.tax_cents,
+                content=_from_statement(statement),
+                closed_at=statement.closed_at,
+            )
+        )
+
+    def of_month(self, contract_id: str, month: Month) -> list[Statement]:
+        """Return a closed month's statements, by number."""
+        rows = self._tx.execute(
+            select(statements)
+            .where(statements.c.contract_id == contract_id, statements.c.month == str(month))
+            .order_by(statements.c.seller_siret)
+        )
+        return [statement_of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A statement's bytes in one format, as first rendered."""
+
+    statement_id: str
+    format: str
+    sha256: str
+    content: bytes
+
+
+class Documents:
+    """Rendered statements, and who took them."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def get(self, statement_id: str, format_: str) -> Document | None:
+        """Return the bytes that were rendered, if they were."""
+        row = self._view.execute(
+            select(documents).where(documents.c.statement_id == statement_id, documents.c.format == format_)
+        ).one_or_none()
+        return Document(row.statement_id, row.format, row.sha256, row.content) if row is not None else None
+
+
+class NewDocuments(Documents):
+    """Keeps what was rendered first and logs every export."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(tx)
+        self._tx = tx
+
+    def keep_first(self, document: Document, *, at: datetime) -> Document:
+        """Keep these bytes unless others were kept before; return the ones that are kept."""
+        row = {
+            "statement_id": document.statement_id,
+            "format": document.format,
+            "sha256": document.sha256,
+            "content": document.content,
+            "rendered_at": at,
+        }
+        if insert_new(self._tx, documents, [row], documents.c.format).all():
+            return document
+        kept = self.get(document.statement_id, document.format)
+        if kept is None:
+            raise StatementNotFound(document.statement_id)
+        return kept
+
+    def log_export(self, document: Document, *, account_id: str, account_name: str, at: datetime) -> None:
+        """Log who took which bytes."""
+        self._tx.execute(
+            insert(exports).values(
+                statement_id=document.statement_id,
+                format=document.format,
+                sha256=document.sha256,
+                account_id=account_id,
+                account_name=account_name,
+                exported_at=at,
+            )
+        )
+
+
+# Rows <-> domain. JSON columns hold whole parts that are only read and written together.
+
+
+def _terms(contract: Contract) -> Json:
+    return {
+        "title": contract.title,
+        "buyer": _from_buyer(contract.buyer),
+        "cooperatives": [_from_cooperative(cooperative) for cooperative in contract.cooperatives],
+        "departments": [{"id": department.id, "name": department.name} for department in contract.departments],
+        "ceiling_cents": contract.ceiling_cents,
+        "zone": contract.zone,
+        "cutoff_minutes": contract.cutoff_minutes,
+        "failure_percent": contract.rules.failure_percent,
+        "late_cancellation_percent": contract.rules.late_cancellation_percent,
+        "vat_rates": [
+            {"valid_from": rate.valid_from.isoformat(), "permille": rate.permille, "source": rate.source}
+            for rate in contract.vat_rates
+        ],
+        "alert_percents": list(contract.alert_percents),
+    }
+
+
+def contract_of(row: Row[Any]) -> Contract:
+    """Read a row of `contracts`."""
+    terms: Json = row.terms
+    return Contract(
+        id=row.id,
+        reference=row.reference,
+        title=terms["title"],
+        buyer=Buyer(**terms["buyer"]),
+        cooperatives=tuple(Cooperative(**party) for party in terms["cooperatives"]),
+        departments=tuple(Department(**party) for party in terms["departments"]),
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        ceiling_cents=terms["ceiling_cents"],
+        zone=terms["zone"],
+        cutoff_minutes=terms["cutoff_minutes"],
+        rules=ChargeRules(terms["failure_percent"], terms["late_cancellation_percent"]),
+        vat_rates=tuple(
+            VatRate(date.fromisoformat(rate["valid_from"]), rate["permille"], rate["source"])
+            for rate in terms["vat_rates"]
+        ),
+        alert_percents=tuple(terms["alert_percents"]),
+        registered_at=row.registered_at,
+    )
+
+
+def _from_buyer(buyer: Buyer) -> Json:
+    return {
+        "name": buyer.name,
+        "siret": buyer.siret,
+        "service_code": buyer.service_code,
+        "engagement_number": buyer.engagement_number,
+    }
+
+
+def _from_cooperative(cooperative: Cooperative) -> Json:
+    return {
+        "id": cooperative.id,
+        "name": cooperative.name,
+        "siret": cooperative.siret,
+        "address": cooperative.address,
+    }
+
+
+def _from_price_line(line: PriceLine) -> Json:
+    return {
+        "code": line.code,
+        "label": line.label,
+        "unit": line.unit.value,
+        "unit_price_cents": line.unit_price_cents,
+        "load_kind": line.load_kind,
+    }
+
+
+def _price_list(row: Row[Any]) -> PriceList:
+    return PriceList(
+        id=row.id,
+        contract_id=row.contract_id,
+        version=row.version,
+        valid_from=row.valid_from,
+        lines=tuple(PriceLine(**{**line, "unit": Unit(line["unit"])}) for line in row.lines),
+        published_at=row.published_at,
+    )
+
+
+def _from_estimate(estimate: Estimate) -> list[Json]:
+    return [
+        {
+            "code": line.code,
+            "label": line.label,
+            "unit": line.unit.value,
+            "quantity": line.quantity,
+            "unit_price_cents": line.unit_price_cents,
+            "load_kind": line.load_kind,
+        }
+        for line in estimate.lines
+    ]
+
+
+def _from_charge(charge: Charge) -> Json:
+    return {
+        "order_id": charge.order_id,
+        "leg": charge.leg,
+        "contract_id": charge.contract_id,
+        "department_id": charge.department_id,
+        "reference": charge.reference,
+        "service_date": charge.service_date,
+        "origin_site_id": charge.origin.site_id,
+        "origin_name": charge.origin.name,
+        "destination_site_id": charge.destination.site_id,
+        "destination_name": charge.destination.name,
+        "needs_trailer": charge.needs_trailer,
+        "price_list_id": charge.estimate.price_list_id,
+        "price_list_version": charge.estimate.price_list_version,
+        "estimate": _from_estimate(charge.estimate),
+        "held_cents": charge.held_cents,
+        "held_at": charge.held_at,
+        "amount_cents": 0,
+        "is_billable": False,
+        "cooperative_id": "",
+    }
+
+
+def _from_settlement(settlement: Settlement) -> Json:
+    return {
+        "rule": settlement.rule.value,
+        "percent": settlement.percent,
+        "lines": [
+            {
+                "code": line.code,
+                "label": line.label,
+                "unit": line.unit.value,
+                "quantity": line.quantity,
+                "unit_price_cents": line.unit_price_cents,
+                "announced": line.announced,
+                "counted": line.counted,
+                "note": line.note,
+            }
+            for line in settlement.lines
+        ],
+        "vat_permille": settlement.vat_permille,
+        "fact": settlement.fact.value,
+        "occurred_at": settlement.occurred_at.isoformat(),
+        "settled_at": settlement.settled_at.isoformat(),
+        "reason_code": settlement.reason_code,
+        "reason": settlement.reason,
+        "note": settlement.note,
+        "proof_ids": list(settlement.proof_ids),
+    }
+
+
+def _settlement(row: Row[Any]) -> Settlement:
+    kept: Json = row.settlement
+    return Settlement(
+        outcome=Outcome(row.outcome),
+        rule=Rule(kept["rule"]),
+        percent=kept["percent"],
+        lines=tuple(ChargedLine(**{**line, "unit": Unit(line["unit"])}) for line in kept["lines"]),
+        cooperative_id=row.cooperative_id,
+        vat_permille=kept["vat_permille"],
+        fact=FactKind(kept["fact"]),
+        occurred_at=datetime.fromisoformat(kept["occurred_at"]),
+        settled_at=datetime.fromisoformat(kept["settled_at"]),
+        settled_on=row.settled_on,
+        reason_code=kept["reason_code"],
+        reason=kept["reason"],
+        note=kept["note"],
+        proof_ids=tuple(kept["proof_ids"]),
+    )
+
+
+def charge_of(row: Row[Any]) -> Charge:
+    """Read a row of `charges`; a `statement_number` column beside it is read too."""
+    lines = tuple(PricedLine(**{**line, "unit": Unit(line["unit"])}) for line in row.estimate)
+    return Charge(
+        order_id=row.order_id,
+        leg=row.leg,
+        contract_id=row.contract_id,
+        department_id=row.department_id,
+        reference=row.reference,
+        service_date=row.service_date,
+        origin=Place(row.origin_site_id, row.origin_name),
+        destination=Place(row.destination_site_id, row.destination_name),
+        needs_trailer=row.needs_trailer,
+        estimate=Estimate(row.leg, row.price_list_id, row.price_list_version, lines),
+        held_at=row.held_at,
+        settlement=_settlement(row) if row.outcome else None,
+        statement_id=row.statement_id or "",
+        statement_number=getattr(row, "statement_number", None) or "",
+    )
+
+
+def _from_statement(statement: Statement) -> Json:
+    return {
+        "contract_reference": statement.contract_reference,
+        "contract_title": statement.contract_title,
+        "buyer": _from_buyer(statement.buyer),
+        "seller": _from_cooperative(statement.seller),
+        "issued_on": statement.issued_on.isoformat(),
+        "items": [
+            {
+                "code": item.code,
+                "label": item.label,
+                "unit": item.unit.value,
+                "price_list_version": item.price_list_version,
+                "quantity": item.quantity,
+                "unit_price_cents": item.unit_price_cents,
+                "vat_permille": item.vat_permille,
+                "amount_cents": item.amount_cents,
+            }
+            for item in statement.items
+        ],
+        "taxes": [
+            {"permille": tax.permille, "base_cents": tax.base_cents, "tax_cents": tax.tax_cents}
+            for tax in statement.taxes
+        ],
+        "departments": [
+            {"id": part.id, "name": part.name, "legs": part.legs, "amount_cents": part.amount_cents}
+            for part in statement.departments
+        ],
+        "legs": statement.legs,
+        "lines": statement.lines,
+        "first_day": statement.first_day.isoformat(),
+        "last_day": statement.last_day.isoformat(),
+        "gauge": {
+            "ceiling_cents": statement.gauge.ceiling_cents,
+            "invoiced_cents": statement.gauge.invoiced_cents,
+            "owed_cents": statement.gauge.owed_cents,
+            "held_cents": statement.gauge.held_cents,
+        },
+        "zone": statement.zone,
+    }
+
+
+def statement_of(row: Row[Any]) -> Statement:
+    """Read a row of `statements`."""
+    content: Json = row.content
+    return Statement(
+        id=row.id,
+        contract_id=row.contract_id,
+        contract_reference=content["contract_reference"],
+        contract_title=content["contract_title"],
+        buyer=Buyer(**content["buyer"]),
+        seller=Cooperative(**content["seller"]),
+        number=row.number,
+        month=Month.parse(row.month),
+        issued_on=date.fromisoformat(content["issued_on"]),
+        closed_at=row.closed_at,
+        items=tuple(Item(**{**item, "unit": Unit(item["unit"])}) for item in content["items"]),
+        taxes=tuple(Tax(**tax) for tax in content["taxes"]),
+        departments=tuple(DepartmentTotal(**part) for part in content["departments"]),
+        legs=content["legs"],
+        lines=content["lines"],
+        first_day=date.fromisoformat(content["first_day"]),
+        last_day=date.fromisoformat(content["last_day"]),
+        gauge=Gauge(**content["gauge"]),
+        zone=content["zone"],
+    )

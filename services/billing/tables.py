@@ -1,0 +1,217 @@
+"""Billing's schema: contracts and price lists, the hot balance row, holds and charges, ledger, statements, exports."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+from services.kit.database import BigId, UtcDateTime
+from services.kit.events import add_lane_tables
+from services.kit.http.idempotency import add_idempotency_table
+from services.kit.jobs import add_lease_table
+
+metadata = MetaData()
+add_lane_tables(metadata)
+add_idempotency_table(metadata)
+add_lease_table(metadata)
+
+Id = String(36)
+Code = String(64)
+Cents = BigId
+
+contracts = Table(
+    "contracts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("reference", String(50), nullable=False),
+    Column("buyer_siret", String(14), nullable=False),
+    Column("starts_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    # Everything else of the terms, as one document: it is only ever read and written whole.
+    Column("terms", JSON, nullable=False),
+    Column("registered_at", UtcDateTime, nullable=False),
+    UniqueConstraint("buyer_siret", "reference"),
+)
+"""A contract's terms."""
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("contract_id", Id, ForeignKey("contracts.id"), primary_key=True),
+    Column("ceiling_cents", Cents, nullable=False),
+    Column("held_cents", Cents, nullable=False),
+    Column("owed_cents", Cents, nullable=False),
+    Column("invoiced_cents", Cents, nullable=False),
+    Column("reached_percent", Integer, nullable=False),
+    # A new id whenever terms or prices change: what was read under an id may be kept in memory for ever.
+    Column("terms_id", Id, nullable=False),
+    CheckConstraint("held_cents >= 0 AND owed_cents >= 0 AND invoiced_cents >= 0", name="nothing_below_zero"),
+    CheckConstraint("held_cents + owed_cents + invoiced_cents <= ceiling_cents", name="never_beyond_the_ceiling"),
+)
+"""One locked row per contract: what stands under its ceiling."""
+
+price_lists = Table(
+    "price_lists",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("contract_id", Id, ForeignKey("contracts.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("lines", JSON, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    UniqueConstraint("contract_id", "version"),
+    UniqueConstraint("contract_id", "valid_from"),
+)
+"""Versions of a contract's unit prices; added, never edited."""
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("contract_id", Id, nullable=False),
+    Column("department_id", Code, nullable=False),
+    Column("reference", String(64), nullable=False),
+    Column("is_held", Boolean, nullable=False),
+    Column("refusal_code", Code, nullable=False),
+    Column("refusal", Text, nullable=False),
+    Column("asked_cents", Cents, nullable=False),
+    Column("left_cents", Cents, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+)
+"""The one decision about an order: held, or refused and why."""
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("order_id", Id, ForeignKey("holds.order_id"), primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("contract_id", Id, nullable=False),
+    Column("department_id", Code, nullable=False),
+    Column("reference", String(64), nullable=False),
+    Column("service_date", Date, nullable=False),
+    Column("origin_site_id", Code, nullable=False),
+    Column("origin_name", Text, nullable=False),
+    Column("destination_site_id", Code, nullable=False),
+    Column("destination_name", Text, nullable=False),
+    Column("needs_trailer", Boolean, nullable=False),
+    Column("price_list_id", Id, nullable=False),
+    Column("price_list_version", Integer, nullable=False),
+    Column("estimate", JSON, nullable=False),
+    Column("held_cents", Cents, nullable=False),
+    Column("held_at", UtcDateTime, nullable=False),
+    # Set once, when the leg is settled; outcome is null until then.
+    Column("outcome", String(32)),
+    Column("amount_cents", Cents, nullable=False),
+    Column("is_billable", Boolean, nullable=False, server_default=false()),
+    Column("cooperative_id", Code, nullable=False),
+    Column("settled_on", Date),
+    Column("settlement", JSON),
+    Column("statement_id", Id, ForeignKey("statements.id")),
+    CheckConstraint("amount_cents >= 0 AND amount_cents <= held_cents", name="never_beyond_the_hold"),
+)
+"""One row per order leg: what was held, what it came to, and on which statement."""
+
+Index("charges_by_contract", charges.c.contract_id, charges.c.service_date)
+Index(
+    "charges_to_invoice",
+    charges.c.contract_id,
+    charges.c.settled_on,
+    sqlite_where=charges.c.is_billable & charges.c.statement_id.is_(None),
+    postgresql_where=charges.c.is_billable & charges.c.statement_id.is_(None),
+)
+Index("charges_by_statement", charges.c.statement_id)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("contract_id", Id, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("target", String(16), nullable=False),
+    Column("amount_cents", Cents, nullable=False),
+    Column("cause", String(80), nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("booked_at", UtcDateTime, nullable=False),
+    CheckConstraint("amount_cents > 0 AND source <> target", name="moves_something_somewhere"),
+)
+"""Entries, added and never edited: an amount from one account of a contract to another."""
+
+Index("ledger_by_contract", ledger.c.contract_id, ledger.c.source, ledger.c.target)
+Index("ledger_by_order", ledger.c.order_id)
+
+closings = Table(
+    "closings",
+    metadata,
+    Column("contract_id", Id, ForeignKey("contracts.id"), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("closed_at", UtcDateTime, nullable=False),
+)
+"""Months closed for good, with or without a statement."""
+
+statement_counts = Table(
+    "statement_counts",
+    metadata,
+    Column("seller_siret", String(14), primary_key=True),
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("last", Integer, nullable=False),
+)
+"""The last number given per seller and year; counted up in the closing transaction, so that none is burnt."""
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("contract_id", Id, ForeignKey("contracts.id"), nullable=False),
+    Column("buyer_siret", String(14), nullable=False),
+    Column("seller_siret", String(14), nullable=False),
+    Column("cooperative_id", Code, nullable=False),
+    Column("number", String(20), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("net_cents", Cents, nullable=False),
+    Column("tax_cents", Cents, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("closed_at", UtcDateTime, nullable=False),
+    UniqueConstraint("contract_id", "month", "cooperative_id"),
+    UniqueConstraint("seller_siret", "number"),
+)
+"""Closed statements, frozen with copies of their parties."""
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    Column("format", String(8), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("rendered_at", UtcDateTime, nullable=False),
+)
+"""A statement's bytes as first rendered: every download gives these."""
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("statement_id", Id, ForeignKey("statements.id"), nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("account_name", String(200), nullable=False),
+    Column("exported_at", UtcDateTime, nullable=False),
+)
+"""Who took which bytes, when."""
+
+Index("exports_by_statement", exports.c.statement_id)

@@ -1,0 +1,304 @@
+"""Billing's stories: register, hold, settle, close; each in the transaction it is given.
+
+Lock order, everywhere: a contract's balance, then its charges, then sellers' numbers by SIRET.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from hashlib import sha256
+
+from services.billing import messages
+from services.billing.domain import charge as charging
+from services.billing.domain import price_list as pricing
+from services.billing.domain import statement as closing
+from services.billing.domain.ceiling import Ceiling, LegAmount, Movement
+from services.billing.domain.charge import Fact, Order
+from services.billing.domain.contract import Contract
+from services.billing.domain.errors import (
+    CeilingExceeded,
+    ContractNotFound,
+    HoldRefusedEarlier,
+    LegUnknown,
+    PriceListTooLate,
+    ReferenceTaken,
+)
+from services.billing.domain.price_list import PriceLine, PriceList
+from services.billing.domain.statement import Gauge, Month, Statement
+from services.billing.repository import (
+    Ceilings,
+    Charges,
+    Contracts,
+    Document,
+    HoldDecision,
+    NewContracts,
+    NewDocuments,
+    Statements,
+)
+from services.kit.database import Transaction
+from services.kit.errors import DomainError, NotYet, Refusals
+from services.kit.events import outbox
+from services.kit.ids import new_id
+
+ORDER_PLACED = "orders.v1.OrderPlaced"
+
+
+def register_contract(tx: Transaction, contract: Contract) -> Contract:
+    """Let departments order under a contract from now on. Raises what `Contract.check` does, and ReferenceTaken."""
+    contract.check()
+    contracts = NewContracts(tx)
+    opened = Ceiling(contract.id, contract.ceiling_cents, contract.alert_percents).open()
+    if not contracts.add(contract, opened.ceiling, terms_id=new_id()):
+        other_id = contracts.by_reference(contract.buyer.siret, contract.reference)
+        raise ReferenceTaken(contract.reference, other_id or "")
+    Ceilings(tx).book(opened.entries, at=contract.registered_at)
+    outbox.add(tx, messages.contract_registered(contract))
+    return contract
+
+
+def publish_price_list(
+    tx: Transaction, contract_id: str, *, valid_from: date, lines: Sequence[PriceLine], at: datetime
+) -> PriceList:
+    """Put new unit prices in force from a day on; legs already held for those days are held at the new prices.
+
+    Raises
+    ------
+    ContractNotFound, PriceListDateTaken, PriceLineTwice, LoadKindMisplaced
+    PriceListTooLate
+        When a leg of those days is settled already.
+    LoadNotPriced
+        When a leg held for those days carries a load that the new list does not price.
+    CeilingExceeded
+        When the new prices would commit more than the contract's maximum.
+    """
+    ceilings, charges = Ceilings(tx), Charges(tx)
+    locked = ceilings.lock(contract_id)
+    published = ceilings.terms(contract_id, locked.terms_id).price_lists
+    price_list = PriceList(new_id(), contract_id, len(published) + 1, valid_from, tuple(lines), at)
+    price_list.check()
+    until = pricing.check_next(published, valid_from)
+    last_settled = charges.last_settled(contract_id, since=valid_from, until=until)
+    if last_settled is not None:
+        raise PriceListTooLate(valid_from, last_settled)
+    held = charges.open(contract_id, since=valid_from, until=until)
+    repriced = [(charge, price_list.price(charge.to_price)) for charge in held]
+    moved = locked.ceiling.revalue(
+        [(LegAmount(charge.order_id, charge.leg, charge.held_cents), new.amount_cents) for charge, new in repriced],
+        cause=f"price-list:{price_list.id}",
+    )
+    NewContracts(tx).add_price_list(price_list, terms_id=new_id())
+    if repriced:
+        charges.reprice(repriced)
+        _keep(tx, moved, at=at)
+    return price_list
+
+
+def hold_estimate(tx: Transaction, order: Order, *, at: datetime) -> HoldDecision | None:
+    """Set an order's estimate aside under its contract's ceiling, or refuse the order; say which.
+
+    Returns None when the order was decided before: nothing changes then.
+    """
+    ceilings, charges = Ceilings(tx), Charges(tx)
+    try:
+        locked = ceilings.lock(order.contract_id)
+    except ContractNotFound as refusal:
+        return _refuse(tx, order, refusal, left_cents=0, at=at)
+    terms = ceilings.terms(order.contract_id, locked.terms_id)
+    legs = [leg.to_price for leg in order.legs]
+    try:
+        terms.contract.check_order(order.department_id, [leg.service_date for leg in legs])
+        estimates = pricing.estimate(terms.price_lists, legs)
+        moved = locked.ceiling.hold(
+            order.id, {estimate.leg: estimate.amount_cents for estimate in estimates}, cause=ORDER_PLACED
+        )
+    except DomainError as refusal:
+        return _refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at)
+    decision = HoldDecision(
+        order_id=order.id,
+        contract_id=order.contract_id,
+        department_id=order.department_id,
+        reference=order.reference,
+        is_held=True,
+        asked_cents=sum(estimate.amount_cents for estimate in estimates),
+        left_cents=moved.ceiling.left_cents,
+        decided_at=at,
+    )
+    if not charges.decide(decision):
+        return None
+    charges.add(charging.held(order, estimates, at=at))
+    outbox.add(tx, messages.amount_held(decision))
+    _keep(tx, moved, at=at)
+    return decision
+
+
+def _refuse(
+    tx: Transaction, order: Order, refusal: DomainError, *, left_cents: int, at: datetime
+) -> HoldDecision | None:
+    first = refusal.errors[0] if isinstance(refusal, Refusals) else refusal
+    sentences = [error.detail for error in refusal.errors] if isinstance(refusal, Refusals) else [refusal.detail]
+    decision = HoldDecision(
+        order_id=order.id,
+        contract_id=order.contract_id,
+        department_id=order.department_id,
+        reference=order.reference,
+        is_held=False,
+        asked_cents=refusal.asked_cents if isinstance(refusal, CeilingExceeded) else 0,
+        left_cents=left_cents,
+        decided_at=at,
+        refusal_code=first.code,
+        refusal=" ".join(dict.fromkeys(sentences)),
+    )
+    if not Charges(tx).decide(decision):
+        return None
+    outbox.add(tx, messages.hold_refused(decision))
+    return decision
+
+
+def settle_leg(tx: Transaction, fact: Fact, *, at: datetime) -> None:
+    """Turn a leg's hold into what is owed for it, or give it back. The first fact that ends a leg counts.
+
+    Raises
+    ------
+    NotYet
+        When the order has not been heard of, or its price changed this very moment.
+    HoldRefusedEarlier, LegUnknown, SellerNotInContract
+        When dispatch reports what cannot have happened under the contract.
+    """
+    ceilings, charges = Ceilings(tx), Charges(tx)
+    charge = charges.get(fact.order_id, fact.leg)
+    if charge is None:
+        _explain_absence(charges, fact)
+        return
+    if charge.settlement is not None:
+        return
+    locked = ceilings.lock(charge.contract_id)
+    contract = ceilings.terms(charge.contract_id, locked.terms_id).contract
+    settlement = charge.settle(fact, contract, at=at)
+    moved = locked.ceiling.settle(
+        charge.order_id,
+        charge.leg,
+        held_cents=charge.held_cents,
+        owed_cents=settlement.amount_cents,
+        cause=fact.kind.value,
+    )
+    if not charges.settle(charge, settlement):
+        raise NotYet(f"leg {charge.order_id}-{charge.leg} was settled or repriced meanwhile")
+    outbox.add(tx, messages.leg_settled(charge, settlement))
+    _keep(tx, moved, at=at)
+
+
+def _explain_absence(charges: Charges, fact: Fact) -> None:
+    is_held = charges.is_decided(fact.order_id)
+    if is_held is None:
+        raise NotYet(f"order {fact.order_id} has not been heard of")
+    if not is_held:
+        raise HoldRefusedEarlier(fact.order_id)
+    raise LegUnknown(fact.order_id, fact.leg)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A closed month: its statements by seller, none when nothing was owed. `is_new` is False for a repeat."""
+
+    contract_id: str
+    month: Month
+    statements: tuple[Statement, ...]
+    is_new: bool
+
+
+def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime) -> Closing:
+    """Freeze what was settled up to the month's end into one numbered statement per seller. Closing again is harmless.
+
+    Raises
+    ------
+    ContractNotFound, MonthNotOver, MonthBeforeContract, LaterMonthClosed
+    """
+    ceilings, charges, closed = Ceilings(tx), Charges(tx), Statements(tx)
+    locked = ceilings.lock(contract_id)
+    if closed.is_closed(contract_id, month):
+        return Closing(contract_id, month, tuple(closed.of_month(contract_id, month)), is_new=False)
+    contract = ceilings.terms(contract_id, locked.terms_id).contract
+    today = contract.local_date(at)
+    closing.check_month(contract, month, latest_closed=closed.latest_closed(contract_id), today=today)
+    by_seller: dict[str, list[charging.Charge]] = {}
+    for charge in charges.to_invoice(contract_id, month.last_day):
+        assert charge.settlement is not None
+        by_seller.setdefault(charge.settlement.cooperative_id, []).append(charge)
+    sellers = sorted((contract.seller(cooperative_id) for cooperative_id in by_seller), key=lambda one: one.siret)
+    ids = {seller.id: new_id() for seller in sellers}
+    moved = Movement(locked.ceiling, ())
+    for seller in sellers:
+        amounts = [
+            LegAmount(charge.order_id, charge.leg, charge.settlement.amount_cents)
+            for charge in by_seller[seller.id]
+            if charge.settlement
+        ]
+        step = moved.ceiling.invoice(amounts, cause=f"statement:{ids[seller.id]}")
+        moved = replace(step, entries=moved.entries + step.entries)
+    statements = []
+    for seller in sellers:
+        number = closing.number_text(today.year, closed.count_up(seller.siret, today.year))
+        statement = closing.close(
+            contract,
+            seller,
+            month,
+            by_seller[seller.id],
+            statement_id=ids[seller.id],
+            number=number,
+            gauge=Gauge.of(moved.ceiling),
+            at=at,
+        )
+        closed.add(statement)
+        charges.put_on(statement, month.last_day)
+        outbox.add(tx, messages.statement_closed(statement))
+        statements.append(statement)
+    closed.mark_closed(contract_id, month, at=at)
+    _keep(tx, moved, at=at)
+    return Closing(contract_id, month, tuple(statements), is_new=True)
+
+
+def next_due(tx: Transaction, contract_id: str, *, delay_days: int, at: datetime) -> Month | None:
+    """Return the month of a contract that a schedule should close now, if there is one. Raises ContractNotFound."""
+    contract = Contracts(tx).get(contract_id)
+    return closing.next_due(
+        contract,
+        latest_closed=Statements(tx).latest_closed(contract_id),
+        has_unbilled=Charges(tx).has_unbilled(contract_id),
+        today=contract.local_date(at),
+        delay_days=delay_days,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who takes an export."""
+
+    account_id: str
+    name: str
+
+
+def keep_export(
+    tx: Transaction, statement_id: str, format_: str, content: bytes, *, taker: Taker, at: datetime
+) -> Document:
+    """Keep a statement's bytes unless some were kept before, log who takes them, and return the kept ones."""
+    rendered = Document(statement_id, format_, sha256(content).hexdigest(), content)
+    document = NewDocuments(tx).keep_first(rendered, at=at)
+    NewDocuments(tx).log_export(document, account_id=taker.account_id, account_name=taker.name, at=at)
+    return document
+
+
+def log_export(
+    tx: Transaction, statement_id: str, format_: str, content: bytes, *, taker: Taker, at: datetime
+) -> Document:
+    """Log who takes bytes that are made anew each time; return them with their hash."""
+    document = Document(statement_id, format_, sha256(content).hexdigest(), content)
+    NewDocuments(tx).log_export(document, account_id=taker.account_id, account_name=taker.name, at=at)
+    return document
+
+
+def _keep(tx: Transaction, moved: Movement, *, at: datetime) -> None:
+    ceilings = Ceilings(tx)
+    ceilings.save(moved.ceiling)
+    ceilings.book(moved.entries, at=at)
+    for crossed in moved.crossed:
+        outbox.add(tx, messages.ceiling_nearly_reached(moved.ceiling.contract_id, crossed, at=at))

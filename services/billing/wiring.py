@@ -1,0 +1,29 @@
+"""Billing put together."""
+
+from services.billing import api, pages
+from services.billing.handlers import HEARS
+from services.billing.jobs import jobs
+from services.billing.settings import BillingSettings
+from services.billing.tables import metadata
+from services.kit.database import Database
+from services.kit.service import Link, Service
+
+ROLE_SCOPES = {
+    "finance": frozenset({"invoices:read", "billing:read", "billing:write"}),
+    "dispatcher": frozenset({"invoices:read"}),
+    "administrator": frozenset({"invoices:read", "billing:read", "billing:write", "billing:admin"}),
+}
+
+
+def billing(settings: BillingSettings) -> Service:
+    """Return the billing service."""
+    return Service(
+        name="billing",
+        database=Database(settings.database_url, metadata),
+        routers=[*api.routers, pages.router],
+        hears=HEARS,
+        jobs=jobs(settings),
+        problems=api.PROBLEMS,
+        role_scopes=ROLE_SCOPES,
+        links=[Link("/finances", "Finances", "invoices:read")],
+    )
