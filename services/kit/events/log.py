@@ -89,6 +89,7 @@ class LogBus:
         self._unwritten: list[tuple[Partition, Sequence[Message], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._subscriptions: set[_LogSubscription] = set()
+        self._is_closed = False
 
     def partition_of(self, topic: str, key: str) -> Partition:
         """Return the partition that a key belongs to."""
@@ -96,6 +97,8 @@ class LogBus:
 
     async def publish(self, partition: Partition, messages: Sequence[Message]) -> None:
         """Append messages, with whatever else is waiting, in one durable commit."""
+        if self._is_closed:
+            raise BusAway("the log is closed")
         written = asyncio.get_running_loop().create_future()
         self._unwritten.append((partition, messages, written))
         if self._writing is None or self._writing.done():
@@ -198,6 +201,9 @@ class LogBus:
 
     async def close(self) -> None:
         """Finish what is being written and close the files."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for subscription in tuple(self._subscriptions):
             await subscription.close()
         if self._writing is not None:

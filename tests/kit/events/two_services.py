@@ -99,7 +99,7 @@ async def main(settings: Settings) -> None:
     source.upgrade()
     sink.upgrade()
     bus = settings.bus()
-    lanes = [
+    lanes: list[Relay | Consumer] = [
         Relay(source, bus, "source"),
         Consumer(source, bus, "source", {Int64Value: hear_answer}),
         Relay(sink, bus, "sink"),
