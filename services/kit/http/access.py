@@ -6,6 +6,7 @@ that taking them away works at once.
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import tempfile
@@ -27,6 +28,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from services.kit.clock import real_seconds
+
+log = logging.getLogger(__name__)
 
 Use = Literal["session", "api"]
 
@@ -79,6 +82,10 @@ class AccountExists(ValueError):
     """Another account has this login already."""
 
 
+class BadAccountsFile(ValueError):
+    """The file does not hold accounts."""
+
+
 class AccountUnknown(ValueError):
     """No account has this login."""
 
@@ -106,9 +113,8 @@ class AccountsFile:
         return self._accounts.get(login)
 
     def all(self) -> list[Account]:
-        """Return every account, by login."""
-        self._looked_at = 0.0
-        self._refresh()
+        """Return every account, by login. Raises `BadAccountsFile`."""
+        self._load()
         return [self._accounts[login] for login in sorted(self._accounts)]
 
     def add(
@@ -122,7 +128,7 @@ class AccountsFile:
         is_machine: bool = False,
         secret: str | None = None,
     ) -> str:
-        """Add an account and return its secret, which is kept nowhere else. Raises `AccountExists`."""
+        """Add an account and return its secret, kept nowhere else. Raises `AccountExists`, `BadAccountsFile`."""
         accounts = {account.login: account for account in self.all()}
         if login in accounts:
             raise AccountExists(login)
@@ -162,6 +168,14 @@ class AccountsFile:
             return
         self._looked_at = now
         try:
+            self._load()
+        except (BadAccountsFile, OSError):
+            # Half an edit must not lock everybody out; the accounts of before stay in force.
+            log.exception("the accounts file cannot be read")
+
+    def _load(self) -> None:
+        """Read the file if it changed. Raises `BadAccountsFile`, OSError."""
+        try:
             status = self.path.stat()
         except FileNotFoundError:
             stamp, accounts = None, {}
@@ -176,11 +190,14 @@ class AccountsFile:
 
 
 def _read(path: Path) -> list[Account]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        Account(**{**entry, "roles": tuple(entry.get("roles", ())), "scopes": tuple(entry.get("scopes", ()))})
-        for entry in content["accounts"]
-    ]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            Account(**{**entry, "roles": tuple(entry.get("roles", ())), "scopes": tuple(entry.get("scopes", ()))})
+            for entry in content["accounts"]
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadAccountsFile(f"{path} does not hold accounts: {error}") from error
 
 
 class BadToken(Exception):

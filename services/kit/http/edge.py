@@ -196,7 +196,7 @@ class Door(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Refuse query parameters that the endpoint does not have; FastAPI itself ignores them."""
         handler = super().get_route_handler()
-        known = {parameter.alias for dependant in _tree(self.dependant) for parameter in dependant.query_params}
+        known = self.known_parameters
 
         async def handle(request: Request) -> Response:
             if request.scope["query_string"]:
@@ -211,6 +211,11 @@ class Door(APIRoute):
             return await handler(request)
 
         return handle
+
+    @property
+    def known_parameters(self) -> frozenset[str]:
+        """The query parameters this door has."""
+        return frozenset(parameter.alias for dependant in _tree(self.dependant) for parameter in dependant.query_params)
 
     @property
     def needed_scopes(self) -> tuple[str, ...] | None:

@@ -5,23 +5,27 @@ Plain ASGI and one layer only: each further layer would cost every poll of every
 
 import logging
 import re
+import secrets
 import time
 from collections import OrderedDict
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.kit import telemetry
 from services.kit.errors import DomainError
 from services.kit.http import problems
 from services.kit.http.access import SESSION_COOKIE
 from services.kit.http.edge import SAFE_METHODS
 from services.kit.ids import new_id
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
+_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,64}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _HEADERS: list[tuple[bytes, bytes]] = [
     (
         b"content-security-policy",
@@ -52,31 +56,23 @@ class TooManyRequests(DomainError):
 PROBLEMS: dict[type[DomainError], int] = {CrossOrigin: 403, TooManyRequests: 429}
 
 
-class HttpFigures:
-    """Counts and durations of requests, for `/metrics`."""
+_REQUESTS = Counter("tournee_http_requests_total", "Requests answered.", ["route", "method", "status"])
+_SECONDS = Histogram(
+    "tournee_http_request_seconds",
+    "From the request's arrival to the last byte of its answer.",
+    ["route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+_figures: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "tournee_http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
-        )
-        self.seconds = Histogram(
-            "tournee_http_request_seconds",
-            "From the first byte asked to the last byte answered.",
-            ["route"],
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-            registry=registry,
-        )
-        self._kept: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answer."""
-        key = (route, method, status)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = (self.requests.labels(route, method, str(status)), self.seconds.labels(route))
-            self._kept[key] = kept
-        kept[0].inc()
-        kept[1].observe(seconds)
+def _count(route: str, method: str, status: int, seconds: float) -> None:
+    key = (route, method, status)
+    figures = _figures.get(key)
+    if figures is None:
+        figures = _figures[key] = (_REQUESTS.labels(route, method, str(status)), _SECONDS.labels(route))
+    figures[0].inc()
+    figures[1].observe(seconds)
 
 
 class Allowances:
@@ -104,9 +100,8 @@ class Allowances:
 class Envelope:
     """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp, *, figures: HttpFigures, allowances: Allowances) -> None:
+    def __init__(self, app: ASGIApp, *, allowances: Allowances) -> None:
         self.app = app
-        self._figures = figures
         self._allowances = allowances
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,6 +114,8 @@ class Envelope:
         given = headers.get(b"x-request-id", b"")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id().encode()
         scope["tournee.request_id"] = request_id.decode()
+        # Whatever word a stranger puts there must not become a label.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         status = 0
 
         async def send_enveloped(message: Message) -> None:
@@ -128,22 +125,21 @@ class Envelope:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id), *_HEADERS]
             await send(message)
 
-        try:
-            refusal = self._refusal(scope, headers)
-            if refusal is not None:
-                request = Request(scope, receive)
-                await problems.refuse(request, refusal)(scope, receive, send_enveloped)
-            else:
-                await self.app(scope, receive, send_enveloped)
-        except Exception:
-            logger.exception("request %s failed: %s %s", scope["tournee.request_id"], scope["method"], scope["path"])
-            if status:
-                raise
-            await problems.server_fault(Request(scope, receive))(scope, receive, send_enveloped)
-        finally:
-            route = scope.get("route")
-            name = getattr(route, "path", "") if route is not None else ""
-            self._figures.answered(name, scope["method"], status, time.perf_counter() - began)
+        with telemetry.about(request_id=scope["tournee.request_id"], traceparent=_trace(headers)):
+            try:
+                refusal = self._refusal(scope, headers)
+                if refusal is not None:
+                    request = Request(scope, receive)
+                    await problems.refuse(request, refusal)(scope, receive, send_enveloped)
+                else:
+                    await self.app(scope, receive, send_enveloped)
+            except Exception as error:
+                log.exception("request failed: %s %s", method, getattr(scope.get("route"), "path", "other"))
+                if status:
+                    raise
+                await problems.failed(Request(scope, receive), error)(scope, receive, send_enveloped)
+            finally:
+                _count(getattr(scope.get("route"), "path", "other"), method, status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> DomainError | None:
         if scope["method"] not in SAFE_METHODS and b"authorization" not in headers and not _same_origin(headers):
@@ -153,6 +149,14 @@ class Envelope:
             retry_after = max(1, round(wait))
             return TooManyRequests(f"Attendez {retry_after} s, puis espacez vos demandes.", retry_after=retry_after)
         return None
+
+
+def _trace(headers: dict[bytes, bytes]) -> str:
+    """Return the trace the request belongs to (W3C Trace Context), or a new one."""
+    given = headers.get(b"traceparent", b"")
+    if _TRACEPARENT.fullmatch(given):
+        return given.decode()
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
 
 
 def _same_origin(headers: dict[bytes, bytes]) -> bool:

@@ -17,15 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from services.kit.database import is_outage
 from services.kit.errors import DomainError, Refusals
 from services.kit.http import answers, edge, idempotency
 from services.kit.http.html import error_page
 
 MEDIA_TYPE = "application/problem+json"
 
-logger = logging.getLogger(__name__)
-
-KIT_PROBLEMS: dict[type[DomainError], int] = {**edge.PROBLEMS, **answers.PROBLEMS, **idempotency.PROBLEMS}
+log = logging.getLogger(__name__)
 
 
 class Fault(BaseModel):
@@ -81,11 +80,42 @@ def _json(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) 
     )
 
 
-def server_fault(request: Request) -> Response:
+class ServerFault(DomainError):
+    """Something of ours is broken."""
+
+    code = "server-fault"
+    title = "Erreur du service"
+
+
+class StoreAway(DomainError):
+    """The database does not answer, or not in time."""
+
+    code = "store-away"
+    title = "Service momentanément indisponible"
+
+
+def failed(request: Request, error: Exception) -> Response:
     """Return the answer for a fault of ours: nothing about its cause, but the number to look it up by."""
-    detail = "Le service a rencontré une erreur. Réessayez ; si elle persiste, transmettez le numéro de la demande."
-    # Never a page: making one may be what failed.
-    return _json(_problem(request, 500, "server-fault", "Erreur du service", detail))
+    refusal = (
+        StoreAway("Réessayez dans quelques secondes : rien n'a été enregistré.", retry_after=2)
+        if is_outage(error)
+        else ServerFault("Réessayez ; si l'erreur persiste, transmettez le numéro de la demande à l'administration.")
+    )
+    try:
+        return refuse(request, refusal)
+    except Exception:
+        # Making the page may be what failed; JSON always works.
+        log.exception("the error page failed")
+        return _json(problem_of(request, refusal))
+
+
+KIT_PROBLEMS: dict[type[DomainError], int] = {
+    **edge.PROBLEMS,
+    **answers.PROBLEMS,
+    **idempotency.PROBLEMS,
+    ServerFault: 500,
+    StoreAway: 503,
+}
 
 
 def add_problem_handlers(app: FastAPI) -> None:

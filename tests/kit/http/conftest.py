@@ -17,6 +17,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, ins
 from services.kit import clock
 from services.kit.database import Database
 from services.kit.errors import DomainError, refuse_all
+from services.kit.events import add_lane_tables
 from services.kit.http import html
 from services.kit.http.access import Access
 from services.kit.http.answers import (
@@ -33,6 +34,7 @@ from services.kit.http.answers import (
 )
 from services.kit.http.edge import Body, Caller, Now, OwnDatabase, ReadView, Tx, needs
 from services.kit.http.idempotency import Once, add_idempotency_table
+from services.kit.jobs import Job, add_lease_table
 from services.kit.service import Link, Service, assemble
 from services.kit.settings import HouseSettings
 
@@ -48,6 +50,8 @@ LATE = Table(
     Column("note", Integer, ForeignKey("note.id", deferrable=True, initially="DEFERRED")),
 )
 add_idempotency_table(METADATA)
+add_lane_tables(METADATA)
+add_lease_table(METADATA)
 
 
 class TextTaken(DomainError):
@@ -245,7 +249,17 @@ def notebook(tmp_path: Path) -> Service:
         problems={TextTaken: 409, TextEmpty: 422, NoteNotFound: 404},
         role_scopes={"secretary": frozenset({"notes:read", "notes:write"}), "guest": frozenset({"notes:read"})},
         links=[Link("/cahier", "Cahier", "notes:read")],
+        jobs=[Job("count", 3600, _count_notes), Job("fail", 3600, _fail)],
     )
+
+
+def _count_notes(database: Database) -> dict[str, object]:
+    with database.view() as view:
+        return {"notes": len(view.execute(select(NOTES)).all())}
+
+
+def _fail(_database: Database) -> dict[str, object]:
+    raise ValueError("the inner cause")
 
 
 Open = Callable[..., Any]
@@ -259,7 +273,7 @@ def open_house(notebook: Service, house_settings: HouseSettings) -> Open:
     async def opened(**changes: Any) -> AsyncIterator[House]:
         held = threading.Event()
         service = replace(notebook, routers=[notebook_router(held)])
-        app = assemble([service], house_settings.model_copy(update=changes))
+        app = assemble([service], house_settings.model_copy(update=changes), topics=[])
         async with app.router.lifespan_context(app):
             yield House(app, held)
 

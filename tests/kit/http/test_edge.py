@@ -96,7 +96,7 @@ async def test_two_services_in_one_app_each_open_their_own_database(
     other = Service("other", Database(f"sqlite:///{tmp_path}/other.db", notebook.database.metadata), [router], {})
     twin = Service("twin", Database(f"sqlite:///{tmp_path}/twin.db", notebook.database.metadata), [router], {})
     for service in (other, twin):
-        app = assemble([service], house_settings)
+        app = assemble([service], house_settings, topics=[])
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -128,4 +128,4 @@ def test_a_door_that_could_not_keep_its_promise_is_refused_at_the_start(
     router = APIRouter()
     declare(router)
     with pytest.raises(TypeError, match="/wrong"):
-        assemble([Service("wrong", notebook.database, [router], {})], house_settings)
+        assemble([Service("wrong", notebook.database, [router], {})], house_settings, topics=[])

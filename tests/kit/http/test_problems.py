@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from services.kit.telemetry import JsonLines
+
 
 async def test_a_refusal_tells_its_name_its_sentence_and_its_figures(house: Any) -> None:
     async with house.writer() as client:
@@ -87,6 +89,7 @@ async def test_unknown_addresses_and_methods_are_problems_too(house: Any) -> Non
 
 
 async def test_a_fault_of_ours_shows_a_number_and_no_cause(house: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.setFormatter(JsonLines())
     with caplog.at_level(logging.ERROR):
         async with house.writer() as client:
             answer = await client.get("/v1/broken")
@@ -94,7 +97,7 @@ async def test_a_fault_of_ours_shows_a_number_and_no_cause(house: Any, caplog: p
     assert "secret of the house" not in answer.text
     assert "Traceback" not in answer.text
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
-    assert answer.json()["request_id"] in caplog.text
+    assert f'"request_id": "{answer.json()["request_id"]}"' in caplog.text
     assert "secret of the house" in caplog.text
 
 
