@@ -7,7 +7,7 @@ fails them.
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -62,42 +62,52 @@ def _without(config: pytest.Config, part: str, reason: str, *, is_required: bool
     pytest.skip(f"{part} is not available: {reason}")
 
 
-def _get(config: pytest.Config, part: str, make: Callable[[], Part]) -> Part:
-    try:
-        return make()
-    except Unavailable as why:
-        _without(config, part, str(why), is_required=are_required())
+class PartGetter(Protocol):
+    """Gives what `make` returns; where that is Unavailable the test is skipped, or fails in CI."""
+
+    def __call__(self, part: str, make: Callable[[], Part]) -> Part: ...
 
 
 @pytest.fixture(scope="session")
-def kafka_server(pytestconfig: pytest.Config) -> Iterator[KafkaServer]:
+def part(pytestconfig: pytest.Config) -> PartGetter:
+    def get(part: str, make: Callable[[], Part]) -> Part:
+        try:
+            return make()
+        except Unavailable as why:
+            _without(pytestconfig, part, str(why), is_required=are_required())
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def kafka_server(part: PartGetter, pytestconfig: pytest.Config) -> Iterator[KafkaServer]:
     """A running Kafka for the whole session: give each test a topic prefix of its own.
 
     `.bootstrap`; `.stop()`, `.kill()`, `.freeze()`, and `.start()` or `.thaw()` afterwards. A test that stopped it
     starts it again.
     """
-    server = _get(pytestconfig, "Kafka", KafkaServer)
+    server = part("Kafka", KafkaServer)
     with server:
         pytestconfig.stash[used].append(server.description)
         yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+def postgres_server(part: PartGetter, pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """A running PostgreSQL for the whole session: `.create_database()` gives a test an empty database's URL.
 
     `.stop()`, `.kill()`, and `.start()` afterwards.
     """
-    server = _get(pytestconfig, "PostgreSQL", PostgresServer)
+    server = part("PostgreSQL", PostgresServer)
     with server:
         pytestconfig.stash[used].append(server.description)
         yield server
 
 
 @pytest.fixture(scope="session")
-def chromium(pytestconfig: pytest.Config) -> Chromium:
+def chromium(part: PartGetter, pytestconfig: pytest.Config) -> Chromium:
     """The machine's Chromium: path and arguments, not started."""
-    found = _get(pytestconfig, "Chromium", chromium_part.find)
+    found = part("Chromium", chromium_part.find)
     pytestconfig.stash[used].append(found.description)
     return found
 

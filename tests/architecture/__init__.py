@@ -1,0 +1,1 @@
+"""The house as drawn: import rules and the tree."""
