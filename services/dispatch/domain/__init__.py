@@ -1,0 +1,1 @@
+"""The law of dispatch: what may be planned, ridden, reported and taken back."""

@@ -1,0 +1,224 @@
+"""A plan for a day: asked for, computed, kept as a draft, published cooperative by cooperative."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from services.dispatch.domain.delivery import Delivery, DeliveryState
+from services.dispatch.domain.errors import PlanNotReady, PlanStale
+from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.reach import Reach
+from services.dispatch.domain.round import Round, RoundState
+
+
+class PlanState(StrEnum):
+    """How far a plan is."""
+
+    REQUESTED = "requested"
+    SOLVING = "solving"
+    DRAFT = "draft"
+    FAILED = "failed"
+    PUBLISHED = "published"  # all of it; a plan of which a part is published is still a draft
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDelivery:
+    """A delivery as the plan saw it: its terms, and which cooperatives may ride it."""
+
+    id: DeliveryId
+    edition: int
+    cooperative_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftReason:
+    """Why one shift does not serve a delivery."""
+
+    code: str
+    shift_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A delivery that the plan does not serve: codes overall, per shift, and a French sentence. `is_told` once said."""
+
+    delivery_id: DeliveryId
+    codes: tuple[str, ...]
+    sentence: str
+    reasons: tuple[ShiftReason, ...] = ()
+    is_told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked and what came of it.
+
+    `inputs` are all deliveries it was made from: each stands in one round or is left out. `cooperative_id` is that of
+    whoever asked, empty for the administration. `shift_ids` are the shifts that could be used.
+    """
+
+    id: str
+    day: date
+    cooperative_id: str
+    requested_by: str
+    requested_at: datetime
+    seconds: float
+    state: PlanState = PlanState.REQUESTED
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure: str = ""
+    inputs: tuple[PlannedDelivery, ...] = ()
+    shift_ids: tuple[str, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    version: int = 1
+
+    def begin(self, *, at: datetime) -> "Plan":
+        """Start computing."""
+        return replace(self, state=PlanState.SOLVING, began_at=at, version=self.version + 1)
+
+    def fail(self, failure: str, *, at: datetime) -> "Plan":
+        """Give up; `failure` is a French sentence."""
+        return replace(self, state=PlanState.FAILED, failure=failure, ended_at=at, version=self.version + 1)
+
+    def draft(
+        self,
+        inputs: Iterable[PlannedDelivery],
+        shift_ids: Iterable[str],
+        rounds: Iterable[Round],
+        left_out: Iterable[LeftOut],
+        *,
+        at: datetime,
+    ) -> "Plan":
+        """Keep what was computed. Raises ValueError when a delivery is lost or told twice."""
+        plan = replace(
+            self,
+            state=PlanState.DRAFT,
+            ended_at=at,
+            inputs=tuple(inputs),
+            shift_ids=tuple(shift_ids),
+            rounds=tuple(rounds),
+            left_out=tuple(left_out),
+            version=self.version + 1,
+        )
+        told = [delivery_id for round_ in plan.rounds for delivery_id in round_.delivery_ids]
+        told += [item.delivery_id for item in plan.left_out]
+        if sorted(told) != sorted(planned.id for planned in plan.inputs):
+            raise ValueError("a plan must tell of each of its deliveries once")
+        return plan
+
+    def concerns(self, reach: Reach) -> bool:
+        """Return whether someone with this reach has a part in it."""
+        return (
+            reach.covers(self.cooperative_id)
+            or bool(self._reached(reach))
+            or any(reach.covers(round_.cooperative_id) for round_ in self.rounds)
+        )
+
+    def rounds_within(self, reach: Reach) -> tuple[Round, ...]:
+        """Return the rounds of the cooperatives within reach."""
+        return tuple(round_ for round_ in self.rounds if reach.covers(round_.cooperative_id))
+
+    def left_out_within(self, reach: Reach) -> tuple[LeftOut, ...]:
+        """Return what is left out of what a cooperative within reach could have ridden."""
+        return tuple(item for item in self.left_out if item.delivery_id in self._reached(reach))
+
+    def require_draft(self) -> None:
+        """Raise PlanNotReady unless there is something to move or publish."""
+        if self.state not in (PlanState.DRAFT, PlanState.PUBLISHED):
+            raise PlanNotReady(self.id, self.state)
+
+    def publish(
+        self,
+        reach: Reach,
+        deliveries: Mapping[DeliveryId, Delivery],
+        shift_prints: Mapping[str, str],
+        *,
+        at: datetime,
+    ) -> tuple["Plan", tuple[Round, ...], tuple[LeftOut, ...]]:
+        """Publish the draft rounds within reach; return the plan, those rounds, and what is now told to be left out.
+
+        `deliveries` are those of the rounds as they are now, `shift_prints` those of shifts that are still free.
+        What was published before stays as it is.
+
+        Raises
+        ------
+        PlanNotReady
+            When there is no draft.
+        PlanStale
+            With what changed since it was made.
+        """
+        self.require_draft()
+        drafts = [round_ for round_ in self.rounds_within(reach) if round_.state is RoundState.DRAFT]
+        changes = [*self._changes(drafts, deliveries, shift_prints)]
+        if changes:
+            raise PlanStale(self.id, changes)
+        published = {round_.id: round_.publish(at=at) for round_ in drafts}
+        reached = self._reached(reach)
+        told = tuple(item for item in self.left_out if not item.is_told and item.delivery_id in reached)
+        rounds = tuple(published.get(round_.id, round_) for round_ in self.rounds)
+        is_done = all(round_.state is not RoundState.DRAFT for round_ in rounds)
+        plan = replace(
+            self,
+            state=PlanState.PUBLISHED if is_done else self.state,
+            rounds=rounds,
+            left_out=tuple(replace(item, is_told=True) if item in told else item for item in self.left_out),
+            version=self.version + 1,
+        )
+        return plan, tuple(published.values()), told
+
+    def with_rounds(self, rounds: Iterable[Round], left_out: Iterable[LeftOut]) -> "Plan":
+        """Return it with these rounds and this left out instead, after a move."""
+        return replace(self, rounds=tuple(rounds), left_out=tuple(left_out), version=self.version + 1)
+
+    def _reached(self, reach: Reach) -> frozenset[DeliveryId]:
+        return frozenset(
+            planned.id
+            for planned in self.inputs
+            if reach.is_everything or any(reach.covers(id_) for id_ in planned.cooperative_ids)
+        )
+
+    def _changes(
+        self,
+        drafts: Iterable[Round],
+        deliveries: Mapping[DeliveryId, Delivery],
+        shift_prints: Mapping[str, str],
+    ) -> Iterable[dict[str, str]]:
+        editions = {planned.id: planned.edition for planned in self.inputs}
+        for round_ in drafts:
+            if shift_prints.get(round_.shift_id) != round_.shift_print:
+                yield {"kind": "shift-changed", "shift_id": round_.shift_id, "detail": "une vacation a changé"}
+            for delivery_id in round_.delivery_ids:
+                delivery = deliveries[delivery_id]
+                if delivery.state is not DeliveryState.PLANNABLE:
+                    detail = f"la livraison {delivery.reference} {_SINCE[delivery.state]}"
+                    yield {"kind": f"delivery-{delivery.state}", "delivery_id": str(delivery_id), "detail": detail}
+                elif delivery.edition != editions[delivery_id]:
+                    detail = f"les créneaux de la livraison {delivery.reference} ont changé"
+                    yield {"kind": "delivery-amended", "delivery_id": str(delivery_id), "detail": detail}
+
+
+_SINCE = {
+    DeliveryState.WAITING_FOR_HOLD: "attend son engagement",
+    DeliveryState.REFUSED: "a été refusée",
+    DeliveryState.PLANNED: "est entrée dans une autre tournée",
+    DeliveryState.COLLECTED: "a été enlevée",
+    DeliveryState.DELIVERED: "a été livrée",
+    DeliveryState.FAILED: "a échoué",
+    DeliveryState.CANCELLED: "a été annulée",
+    DeliveryState.LAPSED: "est périmée",
+}
+
+
+def aboard(round_: Round, deliveries: Mapping[DeliveryId, Delivery]) -> Round:
+    """Return the round with what is on the bike after each stop."""
+    grams = millilitres = 0
+    stops = []
+    for stop in round_.stops:
+        delivery = deliveries[stop.delivery_id]
+        sign = 1 if stop.kind is StopKind.PICKUP else -1
+        grams += sign * delivery.grams
+        millilitres += sign * delivery.millilitres
+        stops.append(replace(stop, aboard_grams=grams, aboard_millilitres=millilitres))
+    return replace(round_, stops=tuple(stops))

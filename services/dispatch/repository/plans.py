@@ -1,0 +1,93 @@
+"""Plans, with their drafts as one document."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, insert, select, update
+
+from services.dispatch.domain.errors import PlanNotFound
+from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState
+from services.dispatch.domain.round import Round
+from services.dispatch.tables import plans
+from services.kit.database import Transaction, View
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a plan came to."""
+
+    inputs: tuple[PlannedDelivery, ...] = ()
+    shift_ids: tuple[str, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+_CONTENT = TypeAdapter(_Content)
+
+
+def add(tx: Transaction, new: Plan) -> None:
+    """Keep a plan that was asked for."""
+    tx.execute(insert(plans).values(id=new.id, **_values(new)))
+
+
+def get(view: View, plan_id: str, *, lock: bool = False) -> Plan:
+    """Return a plan. Raises PlanNotFound."""
+    chosen = select(plans).where(plans.c.id == plan_id)
+    row = view.execute(chosen.with_for_update() if lock else chosen).one_or_none()
+    if row is None:
+        raise PlanNotFound(plan_id)
+    return from_row(row)
+
+
+def save(tx: Transaction, changed: Plan) -> None:
+    """Keep a changed plan."""
+    tx.execute(update(plans).where(plans.c.id == changed.id).values(**_values(changed)))
+
+
+def to_compute(view: View) -> list[str]:
+    """Return the ids of the plans that nobody has computed to the end, oldest first."""
+    return list(
+        view.execute(
+            select(plans.c.id).where(plans.c.state.in_([PlanState.REQUESTED, PlanState.SOLVING])).order_by(plans.c.id)
+        ).scalars()
+    )
+
+
+def from_row(row: Row[Any]) -> Plan:
+    """Make a plan of a row with all columns."""
+    content = _CONTENT.validate_python(row.content)
+    return Plan(
+        id=row.id,
+        day=row.day,
+        cooperative_id=row.cooperative_id,
+        requested_by=row.requested_by,
+        requested_at=row.requested_at,
+        seconds=row.seconds,
+        state=PlanState(row.state),
+        began_at=row.began_at,
+        ended_at=row.ended_at,
+        failure=row.failure,
+        inputs=content.inputs,
+        shift_ids=content.shift_ids,
+        rounds=content.rounds,
+        left_out=content.left_out,
+        version=row.version,
+    )
+
+
+def _values(plan: Plan) -> dict[str, Any]:
+    content = _Content(plan.inputs, plan.shift_ids, plan.rounds, plan.left_out)
+    return {
+        "day": plan.day,
+        "cooperative_id": plan.cooperative_id,
+        "requested_by": plan.requested_by,
+        "requested_at": plan.requested_at,
+        "seconds": plan.seconds,
+        "state": plan.state,
+        "began_at": plan.began_at,
+        "ended_at": plan.ended_at,
+        "failure": plan.failure,
+        "content": _CONTENT.dump_python(content, mode="json"),
+        "version": plan.version,
+    }

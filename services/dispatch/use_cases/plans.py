@@ -1,0 +1,251 @@
+"""Plans: asked for, read, kept as a draft, changed by hand, published; and rounds taken back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from services.dispatch import messages
+from services.dispatch.domain.courier import shift_print
+from services.dispatch.domain.delivery import Delivery, Visit
+from services.dispatch.domain.errors import OutOfBounds, PlanNotFound
+from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, ShiftReason, aboard
+from services.dispatch.domain.reach import Reach
+from services.dispatch.domain.round import Round, RoundState, Stop
+from services.dispatch.planning.translate import (
+    DayPlan,
+    DeliveryToPlan,
+    Place,
+    PlannedRound,
+    PlannedStop,
+    ShiftToPlan,
+    VisitToMake,
+)
+from services.dispatch.repository import crew, deliveries, plans, rounds
+from services.dispatch.repository.crew import ShiftWithCrew
+from services.kit.database import Transaction, View
+from services.kit.events import outbox
+from services.kit.ids import new_id
+
+LONGEST_SECONDS = 600.0
+SHORTEST_SECONDS = 0.1
+
+
+def request_plan(tx: Transaction, reach: Reach, day: date, *, seconds: float, requested_by: str, at: datetime) -> Plan:
+    """Ask for a plan of a day that is computed for so long. Raises OutOfBounds."""
+    if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        raise OutOfBounds("La durée de calcul va de 0,1 à 600 secondes.", pointer="/seconds")
+    plan = Plan(new_id(), day, reach.cooperative_id or "", requested_by, at, seconds)
+    plans.add(tx, plan)
+    return plan
+
+
+def begin_plan(tx: Transaction, plan_id: str, *, at: datetime) -> Plan:
+    """Start computing a plan."""
+    plan = plans.get(tx, plan_id, lock=True).begin(at=at)
+    plans.save(tx, plan)
+    return plan
+
+
+def fail_plan(tx: Transaction, plan_id: str, sentence: str, *, at: datetime) -> Plan:
+    """Give a plan up, with a French sentence that says why and what to do."""
+    plan = plans.get(tx, plan_id, lock=True).fail(sentence, at=at)
+    plans.save(tx, plan)
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Everything a plan of a day is made from, as it is now."""
+
+    day: date
+    zone: ZoneInfo
+    deliveries: Mapping[DeliveryId, Delivery]
+    holders: Mapping[str, frozenset[str]]
+    shifts: Mapping[str, ShiftWithCrew]
+
+    def deliveries_to_plan(self) -> list[DeliveryToPlan]:
+        """Return the deliveries in the engine's words; each may be ridden by its contract's holders."""
+        return [
+            DeliveryToPlan(
+                str(delivery.id),
+                _visit(delivery.pickup),
+                _visit(delivery.drop),
+                delivery.grams,
+                delivery.millilitres,
+                delivery.needs_trailer,
+                frozenset(
+                    shift.id
+                    for shift, _, _ in self.shifts.values()
+                    if shift.cooperative_id in self.holders.get(delivery.contract_id, frozenset())
+                ),
+            )
+            for delivery in self.deliveries.values()
+        ]
+
+    def shifts_to_plan(self) -> list[ShiftToPlan]:
+        """Return the shifts in the engine's words."""
+        return [
+            ShiftToPlan(
+                shift.id,
+                Place(shift.terms.start.longitude, shift.terms.start.latitude),
+                Place(shift.terms.end.longitude, shift.terms.end.latitude),
+                shift.terms.starts_at,
+                shift.terms.ends_at,
+                bike.terms.capacity_grams,
+                bike.terms.capacity_millilitres,
+                bike.terms.has_trailer,
+            )
+            for shift, _, bike in self.shifts.values()
+        ]
+
+
+def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
+    """Return what can be planned for a day: plannable deliveries, and free shifts of the cooperatives that may ride
+    any of them. What stands in a published round, and the shift it occupies, is no part of it.
+    """
+    found = {delivery.id: delivery for delivery in deliveries.plannable(view, day)}
+    holders = crew.holders(view, {delivery.contract_id for delivery in found.values()})
+    cooperative_ids = frozenset[str]().union(*holders.values())
+    shifts = {
+        shift.id: (shift, courier, bike)
+        for shift, courier, bike in crew.free_shifts(view, day)
+        if shift.cooperative_id in cooperative_ids
+    }
+    return Day(day, zone, found, holders, shifts)
+
+
+def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: datetime) -> Plan:
+    """Keep what was computed from `read` as the plan's draft."""
+    plan = plans.get(tx, plan_id, lock=True)
+    plan = plan.draft(
+        [
+            PlannedDelivery(delivery.id, delivery.edition, tuple(sorted(read.holders.get(delivery.contract_id, ()))))
+            for delivery in read.deliveries.values()
+        ],
+        read.shifts,
+        [_round(plan_id, read, planned) for planned in found.rounds],
+        [
+            LeftOut(
+                DeliveryId.parse(item.request_id),
+                tuple(item.codes),
+                item.sentence,
+                tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in item.reasons),
+            )
+            for item in found.left_out
+        ],
+        at=at,
+    )
+    plans.save(tx, plan)
+    return plan
+
+
+def require_plan(view: View, plan_id: str, reach: Reach) -> Plan:
+    """Return a plan in which somebody with this reach has a part. Raises PlanNotFound."""
+    plan = plans.get(view, plan_id)
+    if not plan.concerns(reach):
+        raise PlanNotFound(plan_id)
+    return plan
+
+
+def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -> tuple[Plan, tuple[Round, ...]]:
+    """Let the couriers within reach see their rounds; say what is planned and what is left out.
+
+    Returns the plan and what was published now: nothing, when all of it was published before.
+
+    Raises
+    ------
+    PlanNotFound, PlanNotReady, PlanStale
+    """
+    require_plan(tx, plan_id, reach)
+    plan = plans.get(tx, plan_id, lock=True)
+    drafts = [round_ for round_ in plan.rounds_within(reach) if round_.state is RoundState.DRAFT]
+    concerned = {id_ for round_ in drafts for id_ in round_.delivery_ids}
+    concerned |= {item.delivery_id for item in plan.left_out_within(reach)}
+    known = deliveries.by_id(tx, concerned, lock=True)
+    shift_ids = [round_.shift_id for round_ in drafts]
+    crew.lock_shifts(tx, shift_ids)
+    prints = {found[0].id: shift_print(*found) for found in crew.free_shifts(tx, plan.day, shift_ids=shift_ids)}
+    plan, published, left_out = plan.publish(reach, known, prints, at=at)
+    plans.save(tx, plan)
+    rounds.add(tx, published)
+    for round_ in published:
+        for delivery_id in round_.delivery_ids:
+            delivery, planned = known[delivery_id].plan(
+                round_.id,
+                round_.cooperative_id,
+                pickup_at=round_.stop_of(delivery_id, StopKind.PICKUP).arrives_at,
+                drop_at=round_.stop_of(delivery_id, StopKind.DROP).arrives_at,
+                at=at,
+            )
+            deliveries.save(tx, delivery)
+            outbox.add(tx, messages.message(planned))
+        rounds.touch(tx, round_.courier_id, round_.day)
+    for item in left_out:
+        told = known[item.delivery_id].leave_out(item.codes, item.sentence, at=at)
+        if told is not None:
+            outbox.add(tx, messages.message(told))
+    return plan, published
+
+
+def withdraw_round(tx: Transaction, round_id: str, reach: Reach, reason: str, *, at: datetime) -> Round:
+    """Take a published round back that nobody started; its deliveries wait for another. Doing it twice is harmless.
+
+    Raises
+    ------
+    RoundNotFound, RoundStarted
+    """
+    found = rounds.get(tx, round_id, reach)
+    known = deliveries.by_id(tx, found.delivery_ids, lock=True)
+    round_ = rounds.get(tx, round_id, reach, lock=True)
+    if round_.state is RoundState.WITHDRAWN:
+        return round_
+    round_ = round_.withdraw(reason, at=at)
+    rounds.save(tx, round_)
+    for delivery_id in round_.delivery_ids:
+        delivery, withdrawn = known[delivery_id].withdraw(reason, at=at)
+        if withdrawn is not None:
+            deliveries.save(tx, delivery)
+            outbox.add(tx, messages.message(withdrawn))
+    rounds.touch(tx, round_.courier_id, round_.day)
+    return round_
+
+
+def _visit(visit: Visit) -> VisitToMake:
+    return VisitToMake(
+        Place(visit.longitude, visit.latitude), visit.window_start, visit.window_end, visit.service_seconds
+    )
+
+
+def _round(plan_id: str, read: Day, planned: PlannedRound) -> Round:
+    shift, courier, bike = read.shifts[planned.shift_id]
+    draft = Round(
+        id=new_id(),
+        plan_id=plan_id,
+        cooperative_id=shift.cooperative_id,
+        courier_id=courier.id,
+        bike_id=bike.id,
+        shift_id=shift.id,
+        shift_print=shift_print(shift, courier, bike),
+        day=read.day,
+        starts_at=planned.starts_at,
+        ends_at=planned.ends_at,
+        travel_seconds=planned.travel_seconds,
+        travel_metres=planned.travel_metres,
+        stops=tuple(_stop(stop) for stop in planned.stops),
+    )
+    return aboard(draft, read.deliveries)
+
+
+def _stop(planned: PlannedStop) -> Stop:
+    return Stop(
+        id=new_id(),
+        delivery_id=DeliveryId.parse(planned.delivery_id),
+        kind=StopKind(planned.kind.value),
+        arrives_at=planned.arrives_at,
+        starts_at=planned.starts_at,
+        leaves_at=planned.leaves_at,
+        aboard_grams=0,
+        aboard_millilitres=0,
+    )
