@@ -292,7 +292,7 @@ class Order:
             When there are several of these.
         """
         faults: list[DomainError] = []
-        touched = [self.leg(number) for number in sorted(windows)]
+        touched = [self.leg(number) for number in windows]
         judged = touched or [leg for leg in self.legs if not leg.status.is_end][:1]
         if not judged:
             faults.append(NotAmendable("Cette commande est terminée ; elle ne change plus."))
@@ -310,14 +310,14 @@ class Order:
                 local = cutoff_at.astimezone(ZoneInfo(contract.zone))
                 faults.append(TooLateToAmend(leg.number, cutoff_at, local=f"{local:%d/%m/%Y à %H:%M}"))
         changed = self if note is None else replace(self, note=note)
-        for leg in touched:
+        for index, leg in enumerate(touched):
             pickup, drop = windows[leg.number]
             amended = replace(
                 leg,
                 pickup=replace(leg.pickup, window=pickup or leg.pickup.window),
                 drop=replace(leg.drop, window=drop or leg.drop.window),
             )
-            pointer = f"/legs/{leg.number - 1}"
+            pointer = f"/legs/{index}"
             check_windows(amended.pickup.window, amended.drop.window, pointer=pointer, at=at, faults=faults)
             if contract.local_day(amended.pickup.window.start) != leg.service_date:
                 faults.append(
@@ -333,7 +333,7 @@ class Order:
                 changed.legs[0].drop.window,
                 changed.legs[1].pickup.window,
                 is_loan=self.flow is Flow.LOAN,
-                pointer="/legs/1",
+                pointer=f"/legs/{max(len(touched) - 1, 0)}",
                 faults=faults,
             )
         refuse_all(faults)

@@ -1,0 +1,168 @@
+"""The orders service's schema: registers, recurring requests with the dates they have made, orders, legs, history."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    insert,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.kit.database import BigId, UtcDateTime
+from services.kit.events import add_lane_tables
+from services.kit.http.idempotency import add_idempotency_table
+from services.kit.jobs import add_lease_table
+from services.orders.domain.load import DEFAULT_KINDS
+
+metadata = MetaData()
+add_lane_tables(metadata)
+add_idempotency_table(metadata)
+add_lease_table(metadata)
+
+Id = String(36)
+Code = String(64)
+Document = JSON().with_variant(JSONB, "postgresql")
+"""What is only ever read and written whole."""
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("department_id", Code, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("address", String(400), nullable=False),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("access_note", Text, nullable=False),
+    Column("contact", String(200), nullable=False),
+    Column("opening_note", Text, nullable=False),
+    Column("service_seconds", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("sites_of_department", "department_id", "name", "id"),
+)
+
+load_kinds = Table(
+    "load_kinds",
+    metadata,
+    Column("code", Code, primary_key=True),
+    Column("label", String(100), nullable=False),
+    Column("unit_grams", Integer, nullable=False),
+    Column("unit_millilitres", Integer, nullable=False),
+    Column("needs_trailer", Boolean, nullable=False),
+    Column("max_per_bike", Integer, nullable=False),
+)
+
+
+@event.listens_for(load_kinds, "after_create")
+def _fill_the_catalogue(_table: Table, connection: Connection, **_options: Any) -> None:
+    connection.execute(insert(load_kinds), [asdict(kind) for kind in DEFAULT_KINDS])
+
+
+known_contracts = Table(
+    "known_contracts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("terms", Document, nullable=False),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("warning", Document),
+)
+"""Contracts as last heard from billing; `warning` is the threshold of the ceiling that was crossed last."""
+
+recurring_requests = Table(
+    "recurring_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("department_id", Code, nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("ends_on", Date),
+    Column("terms", Document, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    Index("recurring_requests_of_department", "department_id", "id"),
+)
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("recurring_request_id", Id, ForeignKey("recurring_requests.id"), primary_key=True),
+    Column("occurrence_date", Date, primary_key=True),
+    Column("order_id", Id, nullable=False),
+)
+"""Which dates have been made into orders: the primary key is why each is made exactly once."""
+
+reference_numbers = Table(
+    "reference_numbers",
+    metadata,
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("last", Integer, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("reference", String(32), nullable=False, unique=True),
+    Column("department_id", Code, nullable=False),
+    Column("contract_id", Id, nullable=False),
+    Column("flow", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("client_reference", String(100)),
+    Column("recurring_request_id", Id),
+    Column("occurrence_date", Date),
+    Column("placed_at", UtcDateTime, nullable=False),
+    Column("first_date", Date, nullable=False),
+    Column("last_date", Date, nullable=False),
+    Column("held_cents", BigId),
+    Column("refusal", Document),
+    Column("version", Integer, nullable=False),
+    Column("has_contacts", Boolean, nullable=False),
+    UniqueConstraint("department_id", "client_reference"),
+    Index("orders_by_date", "first_date", "id"),
+    Index("orders_of_department", "department_id", "first_date", "id"),
+    Index("orders_of_recurring_request", "recurring_request_id", "occurrence_date"),
+)
+
+legs = Table(
+    "legs",
+    metadata,
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("service_date", Date, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("pickup_site_id", Id, nullable=False),
+    Column("drop_site_id", Id, nullable=False),
+    Column("body", Document, nullable=False),
+    Index("legs_by_date", "service_date"),
+    Index("legs_by_pickup_site", "pickup_site_id"),
+    Index("legs_by_drop_site", "drop_site_id"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("order_id", Id, ForeignKey("orders.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("leg", Integer),
+    Column("what", String(32), nullable=False),
+    Column("actor", String(16), nullable=False),
+    Column("cause", Text, nullable=False),
+    Index("steps_of_order", "order_id", "id"),
+)

@@ -1,0 +1,1 @@
+"""What happens, in the order it happens; the transaction is given, never opened or committed here."""
