@@ -24,14 +24,14 @@ def problems(draw: st.DrawFn) -> RoutingProblem:
 
 @st.composite
 def _vehicles(draw: st.DrawFn, vehicle_id: str, points: st.SearchStrategy[int]) -> Vehicle:
-    start = draw(st.integers(-3_600, 7_200))
+    start = draw(st.sampled_from([0, -3_600, 7_200]))
     return Vehicle(
         id=vehicle_id,
         start_point=draw(points),
         end_point=draw(points),
         shift_start_seconds=start,
-        shift_end_seconds=start + draw(st.sampled_from([1, 600, 3_600, 14_400])),
-        capacities=tuple(draw(st.integers(0, 100)) for _ in range(DIMENSIONS)),
+        shift_end_seconds=start + draw(st.sampled_from([28_800, 14_400, 3_600, 1])),
+        capacities=tuple(draw(st.sampled_from([100, 60, 20, 0])) for _ in range(DIMENSIONS)),
         has_trailer=draw(st.booleans()),
         fixed_cost_seconds=draw(st.sampled_from([0, 0, 500])),
     )
@@ -47,13 +47,13 @@ def _requests(draw: st.DrawFn, request_id: str, points: st.SearchStrategy[int], 
         pickup=draw(_stops(points)),
         drop=draw(_stops(points)),
         loads=tuple(draw(st.integers(0, limit)) for limit in limits),
-        needs_trailer=draw(st.sampled_from([False, False, True])),
-        allowed_vehicles=draw(st.none() | allowed),
+        needs_trailer=draw(st.sampled_from([False, False, False, True])),
+        allowed_vehicles=draw(st.none() | st.none() | st.none() | allowed),
     )
 
 
 @st.composite
 def _stops(draw: st.DrawFn, points: st.SearchStrategy[int]) -> Stop:
-    start = draw(st.integers(-3_600, 14_400))
-    length = draw(st.sampled_from([0, 300, 3_600, 20_000]))
+    start = draw(st.sampled_from([0, 0, 0, 3_600]) | st.integers(-3_600, 14_400))
+    length = draw(st.sampled_from([40_000, 40_000, 10_000, 3_600, 300, 0]))
     return Stop(draw(points), start, start + length, draw(st.sampled_from([0, 60, 600])))

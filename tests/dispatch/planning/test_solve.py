@@ -46,6 +46,39 @@ def test_every_plan_is_rideable_and_loses_no_request(problem: RoutingProblem) ->
     assert check(problem, explain(problem, plan)) == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_whole_day_is_rideable_and_loses_no_request(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    size = 60
+    seconds = chance.integers(60, 1_800, (size, size))
+    requests = []
+    for index in range(50):
+        pickup, drop, opens = chance.integers(0, size), chance.integers(0, size), int(chance.integers(0, 20_000))
+        length = int(chance.choice([600, 3_600, 30_000]))
+        requests.append(
+            Request(
+                f"r{index}",
+                Stop(int(pickup), opens, opens + length, 120),
+                Stop(int(drop), opens, opens + length + 3_600, 60),
+                tuple(int(load) for load in chance.integers(1, 60, 2)),
+                needs_trailer=bool(chance.random() < 0.1),
+            )
+        )
+    vehicles = [
+        Vehicle(
+            f"v{index}", index, index, 3_600 * (index % 3), 3_600 * (index % 3 + 6), (60 + 20 * index, 100), index == 0
+        )
+        for index in range(3)
+    ]
+    names = tuple(f"p{index}" for index in range(size))
+    problem = RoutingProblem(names, tuple(requests), tuple(vehicles), seconds, seconds * 4)
+    plan = explain(problem, solve(problem, limit=Steps(40), seed=seed))
+    assert check(problem, plan) == []
+    assert plan.planned
+    assert plan.left_out
+    assert len(plan.planned) + len(plan.left_out) == 50
+
+
 @given(problems())
 @settings(deadline=None, max_examples=25)
 def test_the_same_steps_and_seed_give_the_same_plan(problem: RoutingProblem) -> None:

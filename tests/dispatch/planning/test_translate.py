@@ -145,18 +145,21 @@ def days(draw: st.DrawFn) -> tuple[list[DeliveryToPlan], list[ShiftToPlan]]:
     hours = st.floats(6, 20)
 
     def visit() -> VisitToMake:
-        start = draw(hours)
-        return VisitToMake(draw(spots), local(start), local(start + draw(st.floats(0, 4))), draw(st.integers(0, 900)))
+        start = draw(st.just(8.0) | hours)
+        hours_open = draw(st.just(8.0) | st.floats(0, 4))
+        return VisitToMake(draw(spots), local(start), local(start + hours_open), draw(st.integers(0, 900)))
 
     shifts = []
-    for index in range(draw(st.integers(0, 3))):
-        start = draw(hours)
-        capacity = draw(st.integers(0, 90_000))
-        end = local(start + draw(st.floats(0.01, 8)))
+    for index in range(draw(st.sampled_from([2, 3, 1, 0]))):
+        start = draw(st.just(8.0) | hours)
+        capacity = draw(st.sampled_from([90_000, 60_000, 0]))
+        end = local(start + draw(st.just(9.0) | st.floats(0.01, 8)))
         shifts.append(ShiftToPlan(f"s{index}", draw(spots), draw(spots), local(start), end, capacity, 200_000))
     deliveries = [
-        DeliveryToPlan(f"o-{index}", visit(), visit(), draw(st.integers(0, 90_000)), 10_000, draw(st.booleans()))
-        for index in range(draw(st.integers(0, 5)))
+        DeliveryToPlan(
+            f"o-{index}", visit(), visit(), draw(st.integers(0, 90_000)), 10_000, draw(st.sampled_from([False, True]))
+        )
+        for index in range(draw(st.sampled_from([4, 5, 3, 2, 1, 0])))
     ]
     return deliveries, shifts
 
