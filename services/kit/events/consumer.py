@@ -14,6 +14,7 @@ order. Everything else flows.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -29,7 +30,7 @@ from services.kit import telemetry
 from services.kit.database import Database, Transaction, is_outage
 from services.kit.errors import DomainError, NotYet, Refusals
 from services.kit.events import inbox, outbox
-from services.kit.events.bus import Bus, Delivered, HistoryLost, Partition, Subscription
+from services.kit.events.bus import Bus, BusAway, Delivered, HistoryLost, Partition, Subscription
 from services.kit.events.message import Message
 from services.kit.failpoints import failpoint
 
@@ -132,8 +133,8 @@ class Dispatch:
             event = kind.FromString(message.data)
         except DecodeError as error:
             raise Unreadable(f"Le contenu n'est pas un « {message.type} » : {error}.") from error
-        with telemetry.about(message_id=message.id, traceparent=message.traceparent):
-            handler(tx, event)
+        telemetry.now_about(message_id=message.id, traceparent=message.traceparent)
+        handler(tx, event)
 
 
 class Consumer:
@@ -172,9 +173,14 @@ class Consumer:
                     telemetry.LANE_STOPPED.labels(self._service).set(1)
                     log.critical("consumer stopped: %s", lost, extra={"facts": {"service": self._service}})
                     return
-                except Exception:
+                except Exception as error:
                     failures += 1
-                    log.exception("consumer failed", extra={"facts": {"service": self._service}})
+                    log.warning(
+                        "consumer failed, to be tried again: %r",
+                        error,
+                        exc_info=not (isinstance(error, BusAway) or is_outage(error)),
+                        extra={"facts": {"service": self._service, "attempts": failures}},
+                    )
                     await self._sleep(self._patience.wait_seconds(failures, self._patience.longest_wait_seconds))
         finally:
             if subscription is not None:
@@ -457,12 +463,13 @@ def _replay_one(database: Database, dispatch: Dispatch, partition: Partition, ke
 class LaneStatus:
     """How the lane of one service stands: what waits to be said, how far behind it is by topic, what is set aside.
 
-    `lag` is empty when the bus does not answer.
+    `lag` is empty when the bus does not answer; `handled` counts what was read of each topic since its beginning.
     """
 
     pending: int
     oldest_pending_seconds: float
     lag: Mapping[str, int]
+    handled: Mapping[str, int]
     dead_letters: int
 
 
@@ -474,7 +481,9 @@ async def lane_status(database: Database, bus: Bus, hears: Hears) -> LaneStatus:
             return outbox.backlog(view), inbox.positions(view), inbox.count_dead_letters(view)
 
     backlog, positions, dead = await asyncio.to_thread(stored)
-    lag: dict[str, int] = {}
+    lag: Counter[str] = Counter()
+    handled: Counter[str] = Counter()
     for partition, end in (await bus.ends(Dispatch(hears).topics)).items():
-        lag[partition.topic] = lag.get(partition.topic, 0) + end - positions.get(partition, 0)
-    return LaneStatus(backlog.count, backlog.oldest_seconds, lag, dead)
+        lag[partition.topic] += end - positions.get(partition, 0)
+        handled[partition.topic] += positions.get(partition, 0)
+    return LaneStatus(backlog.count, backlog.oldest_seconds, lag, handled, dead)

@@ -1,5 +1,6 @@
 """What a service has read and what it had to set aside: positions, receipts and dead letters."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +23,13 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     tuple_,
     update,
 )
 
 from services.kit.clock import real_seconds
-from services.kit.database import BigId, Transaction, UtcDateTime, View, insert_new
+from services.kit.database import BigId, Transaction, UtcDateTime, View, insert_all, insert_new
 from services.kit.events.bus import Delivered, Partition
 from services.kit.events.message import Message
 
@@ -125,13 +127,17 @@ def advance(tx: Transaction, positions: Mapping[Partition, int]) -> None:
 
 def known(tx: Transaction, ids: Sequence[str]) -> set[str]:
     """Return those of the event ids that have a receipt."""
-    return set(tx.execute(select(_INBOX.c.event_id).where(_INBOX.c.event_id.in_(ids))).scalars())
+    if not ids:
+        return set()
+    if tx.dialect == "sqlite":
+        statement = text("SELECT event_id FROM inbox WHERE event_id IN (SELECT value FROM json_each(:ids))")
+        return set(tx.execute(statement, {"ids": json.dumps(ids)}).scalars())
+    return set(tx.execute(text("SELECT event_id FROM inbox WHERE event_id = ANY(:ids)"), {"ids": list(ids)}).scalars())
 
 
 def receive(tx: Transaction, ids: Sequence[str]) -> None:
     """Write a receipt for each of these event ids; none of them may have one."""
-    if ids:
-        tx.execute(insert(_INBOX), [{"event_id": event_id} for event_id in ids])
+    insert_all(tx, _INBOX, [(event_id,) for event_id in ids])
 
 
 def dead_keys(view: View) -> set[tuple[str, str]]:

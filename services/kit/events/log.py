@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from services.kit.clock import real_seconds
+from services.kit.database import many_values
 from services.kit.events.bus import (
     BusAway,
     Delivered,
@@ -51,7 +52,7 @@ _OFFSETS_PER_PARTITION = 1 << 40
 
 
 def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False, cached_statements=64)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint=10000")
@@ -145,7 +146,8 @@ class LogBus:
                         )
                     )
                     place += 1
-            self._writer.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            for statement, values in many_values("INSERT INTO entry", rows):
+                self._writer.execute(statement, values)
             touched = {self._ids[partition] for partition, _ in batches}
             self._writer.executemany(
                 "UPDATE partition SET next = ? WHERE id = ?", [(ends[row], row) for row in touched]

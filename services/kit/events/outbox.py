@@ -3,20 +3,23 @@
 Column names are those of Debezium's outbox router. Rows are deleted once the bus has acknowledged them.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import JSON, Column, LargeBinary, MetaData, String, Table, delete, func, insert, select
+from sqlalchemy import JSON, Column, LargeBinary, MetaData, String, Table, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kit.clock import real_seconds
-from services.kit.database import BigId, Database, Transaction, UtcDateTime, View
+from services.kit.database import BigId, Database, Transaction, UtcDateTime, View, insert_all
 from services.kit.events.message import Message
 from services.kit.failpoints import failpoint
+
+LARGEST_BYTES = 512 * 1024
 
 _OUTBOX = Table(
     "outbox",
@@ -40,30 +43,24 @@ def add_to(metadata: MetaData) -> None:
 
 
 def add(tx: Transaction, message: Message) -> None:
-    """Say `message` if and when `tx` commits. It is written just before the commit, in the order of the calls."""
+    """Say `message` if and when `tx` commits. It is written just before the commit, in the order of the calls.
+
+    Raises
+    ------
+    ValueError
+        When it is larger than `LARGEST_BYTES`: a bus could refuse it for ever.
+    """
+    if len(message.data) > LARGEST_BYTES:
+        raise ValueError(f"{message.type} of {len(message.data)} bytes; an event has at most {LARGEST_BYTES}")
     tx.gather(_write, message)
 
 
 def _write(tx: Transaction, messages: list[Message]) -> None:
-    now = datetime.fromtimestamp(real_seconds(), UTC)
-    tx.execute(
-        insert(_OUTBOX),
-        [
-            {
-                "id": message.id,
-                "aggregatetype": message.topic,
-                "aggregateid": message.subject,
-                "type": message.type,
-                "payload": message.data,
-                "headers": {
-                    "source": message.source,
-                    "time": message.time.isoformat(),
-                    "traceparent": message.traceparent,
-                },
-                "created_at": now,
-            }
-            for message in messages
-        ],
+    now = datetime.fromtimestamp(real_seconds(), UTC).isoformat(timespec="microseconds")
+    insert_all(
+        tx,
+        _OUTBOX,
+        [(one.id, one.topic, one.subject, one.type, one.data, _headers(one), now) for one in messages],
     )
     tx.after_commit(partial(_committed, tx.database))
     failpoint("outbox.before_commit")
@@ -97,27 +94,35 @@ def pending(view: View, limit: int) -> list[Pending]:
 
     Always from the start: on PostgreSQL a lower number may be committed after a higher one was seen.
     """
-    rows = view.execute(select(_OUTBOX).order_by(_OUTBOX.c.seq).limit(limit))
+    rows = view.execute(
+        text(
+            "SELECT seq, id, type, aggregateid, payload, CAST(headers AS TEXT) AS headers"
+            " FROM outbox ORDER BY seq LIMIT :limit"
+        ),
+        {"limit": limit},
+    )
     return [
-        Pending(
-            row.seq,
-            Message(
-                id=row.id,
-                type=row.type,
-                source=row.headers["source"],
-                subject=row.aggregateid,
-                time=datetime.fromisoformat(row.headers["time"]),
-                data=row.payload,
-                traceparent=row.headers["traceparent"],
-            ),
-        )
-        for row in rows
+        Pending(seq, _message(event_id, kind, subject, data, json.loads(headers)))
+        for seq, event_id, kind, subject, data, headers in map(tuple, rows)
     ]
+
+
+def _headers(message: Message) -> str:
+    return json.dumps({"source": message.source, "time": message.time.isoformat(), "traceparent": message.traceparent})
+
+
+def _message(event_id: str, kind: str, subject: str, data: bytes, headers: Mapping[str, str]) -> Message:
+    time = datetime.fromisoformat(headers["time"])
+    return Message(event_id, kind, headers["source"], subject, time, data, headers["traceparent"])
 
 
 def forget(tx: Transaction, seqs: Sequence[int]) -> None:
     """Delete the rows with these numbers: the bus has them."""
-    tx.execute(delete(_OUTBOX).where(_OUTBOX.c.seq.in_(seqs)))
+    if tx.dialect == "sqlite":
+        numbers = {"seqs": json.dumps(seqs)}
+        tx.execute(text("DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(:seqs))"), numbers)
+    else:
+        tx.execute(text("DELETE FROM outbox WHERE seq = ANY(:seqs)"), {"seqs": list(seqs)})
 
 
 @dataclass(frozen=True)

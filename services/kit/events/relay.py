@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from services.kit import leases, telemetry
-from services.kit.database import Database
+from services.kit.database import Database, is_outage
 from services.kit.events import outbox
 from services.kit.events.bus import Bus, BusAway, Partition
 from services.kit.events.outbox import Pending
@@ -75,9 +75,14 @@ class Relay:
                     acknowledged = await self._acknowledged()
                     if not acknowledged:
                         await self._rest(_IDLE_SECONDS)
-                except Exception:
+                except Exception as error:
                     failures += 1
-                    log.exception("relay failed", extra={"facts": {"service": self._service}})
+                    log.warning(
+                        "relay failed, to be tried again: %r",
+                        error,
+                        exc_info=not is_outage(error),
+                        extra={"facts": {"service": self._service, "attempts": failures}},
+                    )
                     await self._rest(_wait_seconds(failures))
         finally:
             outbox.unlisten(self._database, wake)
