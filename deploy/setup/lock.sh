@@ -6,3 +6,6 @@ UV=0.13.9
 .servers/uv/bin/pip install -q --disable-pip-version-check "uv==$UV"
 .servers/uv/bin/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --no-header "$@" -o requirements.lock
+# The image carries what the services run on and nothing of what tests them: the same versions, fewer of them.
+echo setuptools | .servers/uv/bin/uv pip compile -q pyproject.toml - -c requirements.lock --python-version 3.13 \
+  --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -o deploy/requirements.lock

@@ -38,7 +38,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self._binaries, self.version = _binaries()
-        self._port = free_port()
+        self.port = free_port()
         self._user = _user()
         self._process: ServerProcess | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="tournee-postgres-"))
@@ -73,7 +73,7 @@ class PostgresServer:
 
     @property
     def description(self) -> str:
-        return f"PostgreSQL {self.version} at 127.0.0.1:{self._port}"
+        return f"PostgreSQL {self.version} at 127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it on its data and wait until it lets us in. Nothing happens when it already runs."""
@@ -82,8 +82,8 @@ class PostgresServer:
         LOGS.mkdir(parents=True, exist_ok=True)
         settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
         self._process = ServerProcess(
-            [self._binaries / "postgres", "-D", self._data, "-p", str(self._port), *settings],
-            log=LOGS / f"postgres-{self._port}.log",
+            [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *settings],
+            log=LOGS / f"postgres-{self.port}.log",
             user=self._user,
             last_resort=SIGQUIT,
         )
@@ -105,7 +105,11 @@ class PostgresServer:
         name = name or f"t_{uuid.uuid4().hex}"
         with self._connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{name}"
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def client(self, name: str) -> Path:
+        """Return a client program of the same version, such as psql."""
+        return self._binaries / name
 
     def resident_megabytes(self) -> float:
         """Return the memory that the postmaster holds, shared buffers included."""
@@ -122,7 +126,7 @@ class PostgresServer:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host="127.0.0.1", port=self._port, user="postgres", dbname="postgres", autocommit=True, connect_timeout=5
+            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True, connect_timeout=5
         )
 
     def _end(self, signal: Signals) -> None:

@@ -1,0 +1,1 @@
+"""What surrounds the code: set-up, image, compose file, gateway, databases."""
