@@ -27,7 +27,7 @@ from services.kit.events.log import LogBus
 from services.kit.events.relay import Relay
 from services.kit.http import description, entrance, envelope, health, operations, problems
 from services.kit.http.access import Access, AccountsFile, Tokens
-from services.kit.http.edge import Door
+from services.kit.http.doors import Door, Hall
 from services.kit.http.html import STATIC, Link
 from services.kit.http.idempotency import forget_answers
 from services.kit.http.operations import Running
@@ -123,7 +123,9 @@ def assemble(services: Sequence[Service], house: HouseSettings, topics: Sequence
     app.state.problems = {**problems.KIT_PROBLEMS, **envelope.PROBLEMS, **operations.PROBLEMS}
     app.state.running = {}
     app.state.checks = {}
-    doors = partial(_open_doors, app, house)
+    hall = Hall()
+    app.router.routes.append(hall)
+    doors = partial(_open_doors, hall, house)
     doors(health.health(), None)
     doors(entrance.entrance(app.state.access, house), None)
     doors(operations.operations(is_demo=house.demo), None)
@@ -134,7 +136,7 @@ def assemble(services: Sequence[Service], house: HouseSettings, topics: Sequence
         if service.static is not None:
             app.mount(f"/static/{service.name}", StaticFiles(directory=service.static))
     app.mount("/static", StaticFiles(directory=STATIC))
-    description.describe(app)
+    description.describe(app, hall.doors)
     problems.add_problem_handlers(app)
     app.add_middleware(
         envelope.Envelope,
@@ -143,11 +145,8 @@ def assemble(services: Sequence[Service], house: HouseSettings, topics: Sequence
     return app
 
 
-def _open_doors(app: FastAPI, house: HouseSettings, router: APIRouter, service: Service | None) -> None:
-    """Add a router's routes to the app, each knowing whose it is.
-
-    Not by `include_router`: it would look for every request's route twice, and its routes do not know their service.
-    """
+def _open_doors(hall: Hall, house: HouseSettings, router: APIRouter, service: Service | None) -> None:
+    """Make doors of a router's routes, each knowing whose it is."""
     for context in iter_route_contexts(router.routes):
         door = Door.of(
             context,
@@ -156,7 +155,7 @@ def _open_doors(app: FastAPI, house: HouseSettings, router: APIRouter, service: 
             tags=context.tags or [service.name if service else "kit"],
         )
         description.describe_door(door)
-        app.router.routes.append(door)
+        hall.add(door)
 
 
 def _check_topics(services: Sequence[Service], house: HouseSettings, topics: Sequence[TopicFacts]) -> None:

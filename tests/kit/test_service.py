@@ -131,7 +131,7 @@ async def test_what_one_service_says_the_other_hears(talk: Talk) -> None:
     for _ in range(100):
         said_ = (await talk.client.get("/v1/operations/orders/lane")).json()
         heard = (await talk.client.get("/v1/operations/billing/lane")).json()
-        if said_["outbox"]["pending"] == 0 and heard["topics"] == [{"topic": "orders.v1", "lag": 0}]:
+        if said_["outbox"]["pending"] == 0 and heard["topics"] == [{"topic": "orders.v1", "lag": 0, "handled": 20}]:
             return
         await asyncio.sleep(0.05)
     raise AssertionError((said_, heard))

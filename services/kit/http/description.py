@@ -1,5 +1,6 @@
 """What the OpenAPI document says about every door: the refusals it may answer with, and who may use it."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -7,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.kit.http.access import SESSION_COOKIE
-from services.kit.http.edge import SAFE_METHODS, Door
+from services.kit.http.doors import Door
+from services.kit.http.edge import SAFE_METHODS
 from services.kit.http.problems import MEDIA_TYPE, Problem
 
 _TEXTS = {
@@ -71,7 +73,7 @@ def _security_of(door: Door) -> list[dict[str, list[str]]]:
     return [*(machines or [{"machine": []}]), {"person": []}]
 
 
-def describe(app: FastAPI) -> None:
+def describe(app: FastAPI, doors: Sequence[Door]) -> None:
     """Let the app's OpenAPI document describe refusals and access as they are."""
 
     def document() -> dict[str, Any]:
@@ -80,13 +82,12 @@ def describe(app: FastAPI) -> None:
                 title=app.title,
                 version=version("tournee"),
                 description="Montants en texte décimal, dates ISO 8601, instants RFC 3339 avec décalage.",
-                routes=app.routes,
+                routes=doors,
             )
             components = schema.setdefault("components", {})
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             components.setdefault("schemas", {}).update(problem.pop("$defs", {}))
             components["schemas"]["Problem"] = problem
-            doors = [route for route in app.routes if isinstance(route, Door)]
             scopes = sorted({scope for door in doors for scope in door.needed_scopes or ()})
             components["securitySchemes"] = {
                 "machine": {

@@ -81,10 +81,11 @@ class OutboxOut(BaseModel):
 
 
 class TopicOut(BaseModel):
-    """How many events of a topic have not been handled yet."""
+    """How many events of a topic have not been handled yet, and how many have been."""
 
     topic: str
     lag: int
+    handled: int
 
 
 class LaneOut(BaseModel):
@@ -177,7 +178,10 @@ def operations(*, is_demo: bool) -> APIRouter:
         return LaneOut(
             service=service,
             outbox=OutboxOut(pending=status.pending, oldest_seconds=status.oldest_pending_seconds),
-            topics=[TopicOut(topic=topic, lag=lag) for topic, lag in sorted(status.lag.items())],
+            topics=[
+                TopicOut(topic=topic, lag=lag, handled=status.handled[topic])
+                for topic, lag in sorted(status.lag.items())
+            ],
             dead_letters=status.dead_letters,
             stopped_because=running.consumer.stopped_because,
         )

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Form, Request, Response
 from pydantic import AwareDatetime, Field
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, func, insert, select
 
 from services.kit import clock
-from services.kit.database import Database
+from services.kit.database import Database, View
 from services.kit.errors import DomainError, refuse_all
 from services.kit.events import add_lane_tables
 from services.kit.http import html
@@ -32,7 +32,7 @@ from services.kit.http.answers import (
     not_modified,
     page_answer,
 )
-from services.kit.http.edge import Body, Caller, Now, OwnDatabase, ReadView, Tx, needs
+from services.kit.http.edge import Body, Caller, Now, OwnDatabase, ReadView, Tx, needs, versioned
 from services.kit.http.idempotency import Once, add_idempotency_table
 from services.kit.jobs import Job, add_lease_table
 from services.kit.service import Link, Service, assemble
@@ -85,7 +85,7 @@ class NoteOut(Body):
     text: str
 
 
-def notebook_router(held: threading.Event) -> APIRouter:
+def notebook_router(held: threading.Event, runs: list[str]) -> APIRouter:
     router = APIRouter(tags=["notebook"])
     pages = html.templates(Path(__file__).parent)
 
@@ -142,6 +142,24 @@ def notebook_router(held: threading.Event) -> APIRouter:
             return unchanged
         response.headers["ETag"] = etag
         return note
+
+    def _board_version(view: View, request: Request, caller: Caller | None) -> str:
+        board = request.path_params["board"]
+        if caller is None or board == "unknown":
+            return ""
+        newest = view.execute(select(func.max(NOTES.c.id))).scalar_one()
+        return f"{board} {caller.account_id} {newest}"
+
+    @router.get("/v1/boards/{board}")
+    def board(
+        board: str, view: ReadView, caller: Annotated[Caller, needs()], etag: Annotated[str, versioned(_board_version)]
+    ) -> dict[str, Any]:
+        runs.append(board)
+        return {"board": board, "etag": etag, "notes": len(view.execute(select(NOTES)).all())}
+
+    @router.get("/v1/boards/newest")
+    def newest_board(caller: Annotated[Caller, needs()]) -> str:
+        return "the newest"
 
     @router.put("/v1/notes/{note_id}")
     def rewrite(
@@ -202,6 +220,8 @@ class House:
 
     app: FastAPI
     held: threading.Event
+    runs: list[str]
+    """The boards whose endpoint was run."""
 
     @property
     def access(self) -> Access:
@@ -240,11 +260,10 @@ def house_settings(tmp_path: Path) -> HouseSettings:
 
 @pytest.fixture
 def notebook(tmp_path: Path) -> Service:
-    held = threading.Event()
     return Service(
         name="notebook",
         database=Database(f"sqlite:///{tmp_path}/notebook.db", METADATA),
-        routers=[notebook_router(held)],
+        routers=[notebook_router(threading.Event(), [])],
         hears={},
         problems={TextTaken: 409, TextEmpty: 422, NoteNotFound: 404},
         role_scopes={"secretary": frozenset({"notes:read", "notes:write"}), "guest": frozenset({"notes:read"})},
@@ -271,11 +290,11 @@ def open_house(notebook: Service, house_settings: HouseSettings) -> Open:
 
     @asynccontextmanager
     async def opened(**changes: Any) -> AsyncIterator[House]:
-        held = threading.Event()
-        service = replace(notebook, routers=[notebook_router(held)])
+        held, runs = threading.Event(), list[str]()
+        service = replace(notebook, routers=[notebook_router(held, runs)])
         app = assemble([service], house_settings.model_copy(update=changes), topics=[])
         async with app.router.lifespan_context(app):
-            yield House(app, held)
+            yield House(app, held, runs)
 
     return opened
 
