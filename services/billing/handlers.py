@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf.message import Message as ProtoMessage
 
 from services.billing import messages, use_cases
+from services.billing.domain.charge import Order
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.contracts.orders.v1 import events_pb2 as orders_pb2
 from services.kit.clock import utc_now
@@ -13,8 +14,12 @@ from services.kit.database import Transaction
 
 
 def on_order_placed(tx: Transaction, event: orders_pb2.OrderPlaced) -> None:
-    """A department asked: hold the estimate or refuse."""
-    use_cases.hold_estimate(tx, messages.order(event), at=utc_now())
+    """A department asked: hold the estimate or refuse, together with the other orders of this transaction."""
+    tx.gather(_hold, messages.order(event))
+
+
+def _hold(tx: Transaction, orders: list[Order]) -> None:
+    use_cases.hold_estimates(tx, orders, at=utc_now())
 
 
 def on_stop_completed(tx: Transaction, event: dispatch_pb2.StopCompleted) -> None:

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.billing.domain.ceiling import LevelCrossed
 from services.billing.domain.charge import Charge, Fact, FactKind, Order, OrderedLeg, Outcome, Place, Settlement
 from services.billing.domain.contract import Contract
+from services.billing.domain.errors import OrderUnreadable
 from services.billing.domain.price_list import LegToPrice, Load
 from services.billing.domain.statement import Statement
 from services.billing.repository import HoldDecision
@@ -14,6 +15,7 @@ from services.contracts.billing.v1 import events_pb2 as said_pb2
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.contracts.orders.v1 import events_pb2 as orders_pb2
 from services.kit.events.message import Message, said
+from services.kit.ids import is_id
 
 SOURCE = "/billing"
 
@@ -26,24 +28,25 @@ OUTCOMES = {
 
 
 def order(event: orders_pb2.OrderPlaced) -> Order:
-    """Read an order. Raises ValueError when it has no legs or a date that is none."""
-    if not event.legs:
-        raise ValueError(f"order {event.order_id} has no legs")
+    """Read an order. Raises OrderUnreadable: nothing that gets past here can stop its neighbours at the commit."""
+    numbers = [leg.number for leg in event.legs]
+    if not is_id(event.order_id) or not numbers or len(set(numbers)) < len(numbers):
+        raise OrderUnreadable("La commande n'a pas d'identifiant, pas de trajet, ou deux fois le même trajet.")
     return Order(
         id=event.order_id,
-        reference=event.reference,
-        contract_id=event.contract_id,
-        department_id=event.department_id,
+        reference=_clean(event.reference),
+        contract_id=_clean(event.contract_id),
+        department_id=_clean(event.department_id),
         legs=tuple(
             OrderedLeg(
                 LegToPrice(
                     number=leg.number,
-                    service_date=date.fromisoformat(leg.service_date),
+                    service_date=_day(leg.service_date),
                     needs_trailer=leg.needs_trailer,
-                    loads=tuple(Load(load.kind, load.label, load.count) for load in leg.loads),
+                    loads=tuple(Load(_clean(load.kind), _clean(load.label), load.count) for load in leg.loads),
                 ),
-                origin=Place(leg.pickup.site_id, leg.pickup.site_name),
-                destination=Place(leg.drop.site_id, leg.drop.site_name),
+                origin=Place(_clean(leg.pickup.site_id), _clean(leg.pickup.site_name)),
+                destination=Place(_clean(leg.drop.site_id), _clean(leg.drop.site_name)),
             )
             for leg in event.legs
         ),
@@ -98,6 +101,18 @@ def cancellation(event: dispatch_pb2.DeliveryCancelled) -> Fact:
 def lapse(event: dispatch_pb2.DeliveryLapsed) -> Fact:
     """Read that nobody rode a delivery."""
     return Fact(FactKind.LAPSED, event.order_id, event.leg, occurred_at=_instant(event.lapsed_at))
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL keeps no text with this character in it.
+    return text.replace("\0", "")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise OrderUnreadable(f"« {text} » n'est pas une date de service.") from error
 
 
 def _instant(stamp: Timestamp) -> datetime:
@@ -189,7 +204,7 @@ def statement_closed(statement: Statement) -> Message:
         cooperative_id=statement.seller.id,
         number=statement.number,
         month=str(statement.month),
-        lines=statement.lines,
+        lines=statement.legs,  # one line of account for each leg, whatever prices it is made of
         total_cents=statement.net_cents,
         tax_cents=statement.tax_cents,
         closed_at=_stamp(statement.closed_at),

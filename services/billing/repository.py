@@ -1,13 +1,14 @@
 """Whole aggregates in and out: contracts with their prices, ceilings, charges, statements."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Row, bindparam, func, insert, select, update
 
-from services.billing.domain.ceiling import Ceiling
+from services.billing.domain.ceiling import Ceiling, Movement
 from services.billing.domain.charge import (
     Charge,
     ChargedLine,
@@ -51,10 +52,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A contract's ceiling, locked until the transaction ends, and the id its terms can be read under."""
+    """A contract's ceiling, locked until the transaction ends, and its terms."""
 
     ceiling: Ceiling
-    terms_id: str
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Contracts:
 
 
 class NewContracts(Contracts):
-    """Adds contracts and price lists; neither is ever edited."""
+    """Adds contracts; none is ever edited."""
 
     def __init__(self, tx: Transaction) -> None:
         super().__init__(tx)
@@ -138,8 +139,52 @@ class NewContracts(Contracts):
         )
         return True
 
+
+class Ceilings:
+    """The hot rows: what stands under each contract's ceiling, and the ledger that explains it.
+
+    A ceiling is read once per transaction and written once, before the commit, however often it moves in between.
+    """
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._locked = _locked_by_tx.setdefault(tx, {})
+
+    def is_locked(self, contract_id: str) -> bool:
+        """Return whether this transaction has the contract's ceiling."""
+        return contract_id in self._locked
+
+    def lock(self, contract_id: str) -> Locked:
+        """Return a contract's ceiling; nobody else moves it until this transaction ends. Raises ContractNotFound."""
+        if contract_id in self._locked:
+            return self._locked[contract_id]
+        row = self._tx.execute(_LOCK, {"contract_id": contract_id}).one_or_none()
+        if row is None:
+            raise ContractNotFound(contract_id)
+        terms = self._terms(contract_id, row.terms_id)
+        ceiling = Ceiling(
+            contract_id,
+            row.ceiling_cents,
+            terms.contract.alert_percents,
+            row.held_cents,
+            row.owed_cents,
+            row.invoiced_cents,
+            row.reached_percent,
+        )
+        locked = self._locked[contract_id] = Locked(ceiling, terms)
+        return locked
+
+    def _terms(self, contract_id: str, terms_id: str) -> Terms:
+        terms = _terms_by_id.get(terms_id)
+        if terms is None:
+            if len(_terms_by_id) >= MOST_TERMS_KEPT:
+                _terms_by_id.clear()
+            read = Contracts(self._tx)
+            terms = _terms_by_id[terms_id] = Terms(read.get(contract_id), read.price_lists(contract_id))
+        return terms
+
     def add_price_list(self, price_list: PriceList, *, terms_id: str) -> None:
-        """Add a version; from now on the contract's terms are read under `terms_id`."""
+        """Add a version to a locked contract; from now on its terms are kept under `terms_id`."""
         self._tx.execute(
             insert(price_lists).values(
                 id=price_list.id,
@@ -153,55 +198,16 @@ class NewContracts(Contracts):
         self._tx.execute(
             update(balances).where(balances.c.contract_id == price_list.contract_id).values(terms_id=terms_id)
         )
+        locked = self._locked[price_list.contract_id]
+        terms = Terms(locked.terms.contract, (*locked.terms.price_lists, price_list))
+        self._locked[price_list.contract_id] = replace(locked, terms=terms)
 
-
-class Ceilings:
-    """The hot rows: what stands under each contract's ceiling, and the ledger that explains it."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-
-    def lock(self, contract_id: str) -> Locked:
-        """Return a contract's ceiling; nobody else moves it until this transaction ends. Raises ContractNotFound."""
-        row = self._tx.execute(_LOCK, {"contract_id": contract_id}).one_or_none()
-        if row is None:
-            raise ContractNotFound(contract_id)
-        alert_percents = self.terms(contract_id, row.terms_id).contract.alert_percents
-        return Locked(
-            Ceiling(
-                contract_id,
-                row.ceiling_cents,
-                alert_percents,
-                row.held_cents,
-                row.owed_cents,
-                row.invoiced_cents,
-                row.reached_percent,
-            ),
-            row.terms_id,
-        )
-
-    def terms(self, contract_id: str, terms_id: str) -> Terms:
-        """Return the terms that are read under an id of `lock`; they are kept in memory, as they never change."""
-        terms = _terms_by_id.get(terms_id)
-        if terms is None:
-            if len(_terms_by_id) >= MOST_TERMS_KEPT:
-                _terms_by_id.clear()
-            read = Contracts(self._tx)
-            terms = _terms_by_id[terms_id] = Terms(read.get(contract_id), read.price_lists(contract_id))
-        return terms
-
-    def save(self, ceiling: Ceiling) -> None:
-        """Write what stands under a locked ceiling."""
-        self._tx.execute(
-            _SAVE,
-            {
-                "at": ceiling.contract_id,
-                "held": ceiling.held_cents,
-                "owed": ceiling.owed_cents,
-                "invoiced": ceiling.invoiced_cents,
-                "reached": ceiling.reached_percent,
-            },
-        )
+    def save(self, moved: Movement, *, at: datetime) -> None:
+        """Keep what a verb did to a locked ceiling, and add its entries to the ledger."""
+        contract_id = moved.ceiling.contract_id
+        self._locked[contract_id] = replace(self._locked[contract_id], ceiling=moved.ceiling)
+        self._tx.gather(_write_ceilings, contract_id)
+        self.book(moved.entries, at=at)
 
     def book(self, entries: Sequence[Entry], *, at: datetime) -> None:
         """Add entries to the ledger, just before the commit: nothing reads them in the transaction that makes them."""
@@ -211,6 +217,7 @@ class Ceilings:
 
 MOST_TERMS_KEPT = 1000
 _terms_by_id: dict[str, Terms] = {}
+_locked_by_tx: WeakKeyDictionary[Transaction, dict[str, Locked]] = WeakKeyDictionary()
 _LOCK = select(balances).where(balances.c.contract_id == bindparam("contract_id")).with_for_update()
 _SAVE = (
     update(balances)
@@ -222,6 +229,21 @@ _SAVE = (
         reached_percent=bindparam("reached"),
     )
 )
+
+
+def _write_ceilings(tx: Transaction, contract_ids: list[str]) -> None:
+    for contract_id in dict.fromkeys(contract_ids):
+        ceiling = _locked_by_tx[tx][contract_id].ceiling
+        tx.execute(
+            _SAVE,
+            {
+                "at": ceiling.contract_id,
+                "held": ceiling.held_cents,
+                "owed": ceiling.owed_cents,
+                "invoiced": ceiling.invoiced_cents,
+                "reached": ceiling.reached_percent,
+            },
+        )
 
 
 def _write_entries(tx: Transaction, booked: list[tuple[Entry, datetime]]) -> None:
@@ -249,55 +271,30 @@ class Charges:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def decide(self, decision: HoldDecision) -> bool:
-        """Keep the decision about an order; return False when there is one already."""
-        row = {
-            "order_id": decision.order_id,
-            "contract_id": decision.contract_id,
-            "department_id": decision.department_id,
-            "reference": decision.reference,
-            "is_held": decision.is_held,
-            "refusal_code": decision.refusal_code,
-            "refusal": decision.refusal,
-            "asked_cents": decision.asked_cents,
-            "left_cents": decision.left_cents,
-            "decided_at": decision.decided_at,
-        }
-        return bool(insert_new(self._tx, holds, [row], holds.c.order_id).all())
+    def decided(self, order_ids: Sequence[str]) -> dict[str, bool]:
+        """Return which of these orders were decided, and whether they were held."""
+        rows = self._tx.execute(select(holds.c.order_id, holds.c.is_held).where(holds.c.order_id.in_(order_ids)))
+        return {row.order_id: row.is_held for row in rows}
 
-    def is_decided(self, order_id: str) -> bool | None:
-        """Return whether the order was held, or None when no decision was made yet."""
-        decided: bool | None = self._tx.execute(
-            select(holds.c.is_held).where(holds.c.order_id == order_id)
-        ).scalar_one_or_none()
-        return decided
-
-    def add(self, new: Sequence[Charge]) -> None:
-        """Add the legs of a held order."""
-        self._tx.execute(insert(charges), [_from_charge(charge) for charge in new])
+    def add(self, decisions: Sequence[HoldDecision], held: Sequence[Charge]) -> None:
+        """Add decisions about orders, and the legs of those that were held."""
+        self._tx.execute(insert(holds), [_from_decision(decision) for decision in decisions])
+        if held:
+            self._tx.execute(insert(charges), [_from_charge(charge) for charge in held])
 
     def get(self, order_id: str, leg: int) -> Charge | None:
         """Return a leg's charge, if the order was held and has this leg."""
+        settled = _settled_by_tx.get(self._tx, {}).get((order_id, leg))
+        if settled is not None:
+            return settled
         row = self._tx.execute(_CHARGE, {"order_id": order_id, "leg": leg}).one_or_none()
         return charge_of(row) if row is not None else None
 
-    def settle(self, charge: Charge, settlement: Settlement) -> bool:
-        """Write how a leg ended; return False when it had ended, or was held at another amount, meanwhile."""
-        result = self._tx.execute(
-            _SETTLE,
-            {
-                "at_order": charge.order_id,
-                "at_leg": charge.leg,
-                "at_held": charge.held_cents,
-                "new_outcome": settlement.outcome.value,
-                "new_amount": settlement.amount_cents,
-                "new_billable": settlement.is_billable,
-                "new_cooperative": settlement.cooperative_id,
-                "new_settled_on": settlement.settled_on,
-                "new_settlement": _from_settlement(settlement),
-            },
-        )
-        return result.rowcount == 1
+    def settle(self, charge: Charge, settlement: Settlement) -> None:
+        """Write how a leg of a locked contract ended, just before the commit."""
+        settled = replace(charge, settlement=settlement)
+        _settled_by_tx.setdefault(self._tx, {})[charge.order_id, charge.leg] = settled
+        self._tx.gather(_write_settlements, settled)
 
     def open(self, contract_id: str, *, since: date, until: date | None) -> list[Charge]:
         """Return the legs still held whose service date is from `since` on and before `until`."""
@@ -373,11 +370,34 @@ class Charges:
         ).rowcount
 
 
+_settled_by_tx: WeakKeyDictionary[Transaction, dict[tuple[str, int], Charge]] = WeakKeyDictionary()
+
+
+def _write_settlements(tx: Transaction, settled: list[Charge]) -> None:
+    tx.execute(
+        _SETTLE,
+        [
+            {
+                "at_order": charge.order_id,
+                "at_leg": charge.leg,
+                "new_outcome": settlement.outcome.value,
+                "new_amount": settlement.amount_cents,
+                "new_billable": settlement.is_billable,
+                "new_cooperative": settlement.cooperative_id,
+                "new_settled_on": settlement.settled_on,
+                "new_settlement": _from_settlement(settlement),
+            }
+            for charge in settled
+            if (settlement := charge.settlement)
+        ],
+    )
+
+
 _CHARGE = select(charges).where(charges.c.order_id == bindparam("order_id"), charges.c.leg == bindparam("leg"))
 _THIS_LEG = (charges.c.order_id == bindparam("at_order")) & (charges.c.leg == bindparam("at_leg"))
 _SETTLE = (
     update(charges)
-    .where(_THIS_LEG, charges.c.outcome.is_(None), charges.c.held_cents == bindparam("at_held"))
+    .where(_THIS_LEG)
     .values(
         outcome=bindparam("new_outcome"),
         amount_cents=bindparam("new_amount"),
@@ -619,6 +639,21 @@ def _from_estimate(estimate: Estimate) -> list[Json]:
         }
         for line in estimate.lines
     ]
+
+
+def _from_decision(decision: HoldDecision) -> Json:
+    return {
+        "order_id": decision.order_id,
+        "contract_id": decision.contract_id,
+        "department_id": decision.department_id,
+        "reference": decision.reference,
+        "is_held": decision.is_held,
+        "refusal_code": decision.refusal_code,
+        "refusal": decision.refusal,
+        "asked_cents": decision.asked_cents,
+        "left_cents": decision.left_cents,
+        "decided_at": decision.decided_at,
+    }
 
 
 def _from_charge(charge: Charge) -> Json:

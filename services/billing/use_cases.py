@@ -13,7 +13,7 @@ from services.billing.domain import charge as charging
 from services.billing.domain import price_list as pricing
 from services.billing.domain import statement as closing
 from services.billing.domain.ceiling import Ceiling, LegAmount, Movement
-from services.billing.domain.charge import Fact, Order
+from services.billing.domain.charge import Charge, Fact, Order
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
     CeilingExceeded,
@@ -71,9 +71,10 @@ def publish_price_list(
     CeilingExceeded
         When the new prices would commit more than the contract's maximum.
     """
+    tx.write_gathered()
     ceilings, charges = Ceilings(tx), Charges(tx)
     locked = ceilings.lock(contract_id)
-    published = ceilings.terms(contract_id, locked.terms_id).price_lists
+    published = locked.terms.price_lists
     price_list = PriceList(new_id(), contract_id, len(published) + 1, valid_from, tuple(lines), at)
     price_list.check()
     until = pricing.check_next(published, valid_from)
@@ -86,7 +87,7 @@ def publish_price_list(
         [(LegAmount(charge.order_id, charge.leg, charge.held_cents), new.amount_cents) for charge, new in repriced],
         cause=f"price-list:{price_list.id}",
     )
-    NewContracts(tx).add_price_list(price_list, terms_id=new_id())
+    ceilings.add_price_list(price_list, terms_id=new_id())
     if repriced:
         charges.reprice(repriced)
         _keep(tx, moved, at=at)
@@ -98,21 +99,42 @@ def hold_estimate(tx: Transaction, order: Order, *, at: datetime) -> HoldDecisio
 
     Returns None when the order was decided before: nothing changes then.
     """
-    ceilings, charges = Ceilings(tx), Charges(tx)
+    return next(iter(hold_estimates(tx, [order], at=at)), None)
+
+
+def hold_estimates(tx: Transaction, orders: Sequence[Order], *, at: datetime) -> list[HoldDecision]:
+    """Do the same for several orders, one after the other; return the decisions about those not decided before."""
+    charges = Charges(tx)
+    decided = set(charges.decided([order.id for order in orders]))
+    decisions: list[HoldDecision] = []
+    held: list[Charge] = []
+    for order in orders:
+        if order.id in decided:
+            continue
+        decided.add(order.id)
+        decision, legs = _decide(tx, order, at=at)
+        decisions.append(decision)
+        held.extend(legs)
+    if decisions:
+        charges.add(decisions, held)
+    return decisions
+
+
+def _decide(tx: Transaction, order: Order, *, at: datetime) -> tuple[HoldDecision, tuple[Charge, ...]]:
+    ceilings = Ceilings(tx)
     try:
         locked = ceilings.lock(order.contract_id)
     except ContractNotFound as refusal:
-        return _refuse(tx, order, refusal, left_cents=0, at=at)
-    terms = ceilings.terms(order.contract_id, locked.terms_id)
+        return _refuse(tx, order, refusal, left_cents=0, at=at), ()
     legs = [leg.to_price for leg in order.legs]
     try:
-        terms.contract.check_order(order.department_id, [leg.service_date for leg in legs])
-        estimates = pricing.estimate(terms.price_lists, legs)
+        locked.terms.contract.check_order(order.department_id, [leg.service_date for leg in legs])
+        estimates = pricing.estimate(locked.terms.price_lists, legs)
         moved = locked.ceiling.hold(
             order.id, {estimate.leg: estimate.amount_cents for estimate in estimates}, cause=ORDER_PLACED
         )
     except DomainError as refusal:
-        return _refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at)
+        return _refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at), ()
     decision = HoldDecision(
         order_id=order.id,
         contract_id=order.contract_id,
@@ -123,19 +145,13 @@ def hold_estimate(tx: Transaction, order: Order, *, at: datetime) -> HoldDecisio
         left_cents=moved.ceiling.left_cents,
         decided_at=at,
     )
-    if not charges.decide(decision):
-        return None
-    charges.add(charging.held(order, estimates, at=at))
     outbox.add(tx, messages.amount_held(decision))
     _keep(tx, moved, at=at)
-    return decision
+    return decision, charging.held(order, estimates, at=at)
 
 
-def _refuse(
-    tx: Transaction, order: Order, refusal: DomainError, *, left_cents: int, at: datetime
-) -> HoldDecision | None:
-    first = refusal.errors[0] if isinstance(refusal, Refusals) else refusal
-    sentences = [error.detail for error in refusal.errors] if isinstance(refusal, Refusals) else [refusal.detail]
+def _refuse(tx: Transaction, order: Order, refusal: DomainError, *, left_cents: int, at: datetime) -> HoldDecision:
+    faults = refusal.errors if isinstance(refusal, Refusals) else (refusal,)
     decision = HoldDecision(
         order_id=order.id,
         contract_id=order.contract_id,
@@ -145,11 +161,9 @@ def _refuse(
         asked_cents=refusal.asked_cents if isinstance(refusal, CeilingExceeded) else 0,
         left_cents=left_cents,
         decided_at=at,
-        refusal_code=first.code,
-        refusal=" ".join(dict.fromkeys(sentences)),
+        refusal_code=faults[0].code,
+        refusal=" ".join(dict.fromkeys(fault.detail for fault in faults)),
     )
-    if not Charges(tx).decide(decision):
-        return None
     outbox.add(tx, messages.hold_refused(decision))
     return decision
 
@@ -160,20 +174,20 @@ def settle_leg(tx: Transaction, fact: Fact, *, at: datetime) -> None:
     Raises
     ------
     NotYet
-        When the order has not been heard of, or its price changed this very moment.
+        When the order has not been heard of.
     HoldRefusedEarlier, LegUnknown, SellerNotInContract
         When dispatch reports what cannot have happened under the contract.
     """
     ceilings, charges = Ceilings(tx), Charges(tx)
-    charge = charges.get(fact.order_id, fact.leg)
-    if charge is None:
-        _explain_absence(charges, fact)
-        return
+    charge = _charge(tx, fact)
+    if not ceilings.is_locked(charge.contract_id):
+        ceilings.lock(charge.contract_id)
+        # Between reading and locking somebody may have settled the leg, or held it at another price.
+        charge = _charge(tx, fact)
     if charge.settlement is not None:
         return
     locked = ceilings.lock(charge.contract_id)
-    contract = ceilings.terms(charge.contract_id, locked.terms_id).contract
-    settlement = charge.settle(fact, contract, at=at)
+    settlement = charge.settle(fact, locked.terms.contract, at=at)
     moved = locked.ceiling.settle(
         charge.order_id,
         charge.leg,
@@ -181,19 +195,23 @@ def settle_leg(tx: Transaction, fact: Fact, *, at: datetime) -> None:
         owed_cents=settlement.amount_cents,
         cause=fact.kind.value,
     )
-    if not charges.settle(charge, settlement):
-        raise NotYet(f"leg {charge.order_id}-{charge.leg} was settled or repriced meanwhile")
+    charges.settle(charge, settlement)
     outbox.add(tx, messages.leg_settled(charge, settlement))
     _keep(tx, moved, at=at)
 
 
-def _explain_absence(charges: Charges, fact: Fact) -> None:
-    is_held = charges.is_decided(fact.order_id)
-    if is_held is None:
-        raise NotYet(f"order {fact.order_id} has not been heard of")
-    if not is_held:
-        raise HoldRefusedEarlier(fact.order_id)
-    raise LegUnknown(fact.order_id, fact.leg)
+def _charge(tx: Transaction, fact: Fact) -> Charge:
+    charges = Charges(tx)
+    charge = charges.get(fact.order_id, fact.leg)
+    if charge is None:
+        tx.write_gathered()  # the order may have been placed in this very transaction
+        charge = charges.get(fact.order_id, fact.leg)
+    if charge is None:
+        is_held = charges.decided([fact.order_id]).get(fact.order_id)
+        if is_held is None:
+            raise NotYet(f"order {fact.order_id} has not been heard of")
+        raise LegUnknown(fact.order_id, fact.leg) if is_held else HoldRefusedEarlier(fact.order_id)
+    return charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,14 +231,15 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
     ------
     ContractNotFound, MonthNotOver, MonthBeforeContract, LaterMonthClosed
     """
+    tx.write_gathered()
     ceilings, charges, closed = Ceilings(tx), Charges(tx), Statements(tx)
     locked = ceilings.lock(contract_id)
     if closed.is_closed(contract_id, month):
         return Closing(contract_id, month, tuple(closed.of_month(contract_id, month)), is_new=False)
-    contract = ceilings.terms(contract_id, locked.terms_id).contract
+    contract = locked.terms.contract
     today = contract.local_date(at)
     closing.check_month(contract, month, latest_closed=closed.latest_closed(contract_id), today=today)
-    by_seller: dict[str, list[charging.Charge]] = {}
+    by_seller: dict[str, list[Charge]] = {}
     for charge in charges.to_invoice(contract_id, month.last_day):
         assert charge.settlement is not None
         by_seller.setdefault(charge.settlement.cooperative_id, []).append(charge)
@@ -297,8 +316,6 @@ def log_export(
 
 
 def _keep(tx: Transaction, moved: Movement, *, at: datetime) -> None:
-    ceilings = Ceilings(tx)
-    ceilings.save(moved.ceiling)
-    ceilings.book(moved.entries, at=at)
+    Ceilings(tx).save(moved, at=at)
     for crossed in moved.crossed:
         outbox.add(tx, messages.ceiling_nearly_reached(moved.ceiling.contract_id, crossed, at=at))

@@ -12,6 +12,7 @@ from services.billing.api.shapes import (
     MonthText,
     PartyId,
     RatePercent,
+    UnitPrice,
     WholePercent,
     fresh,
     percent_text,
@@ -87,7 +88,7 @@ class PriceLineBody(Body):
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{0,29}$"), Field(examples=["COURSE"])]
     label: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     unit: Unit
-    unit_price: Amount
+    unit_price: UnitPrice
     load_kind: Annotated[str, StringConstraints(max_length=64)] | None = None
 
     def to_domain(self) -> PriceLine:

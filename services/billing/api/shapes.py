@@ -20,6 +20,8 @@ def _month(text: str) -> str:
 
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN), Field(examples=["1234.50"])]
 """Euros as text, at most two decimals; read it with `cents`."""
+UnitPrice = Annotated[str, StringConstraints(pattern=r"^\d{1,7}(\.\d{1,2})?$"), Field(examples=["9.45"])]
+"""A unit price: like an amount, below ten million euros."""
 RatePercent = Annotated[str, StringConstraints(pattern=r"^\d{1,2}(\.\d)?0?$"), Field(examples=["20.0"])]
 """A tax rate in per cent as text, at most one decimal that counts; read it with `permille`."""
 WholePercent = Annotated[int, Field(ge=0, le=100, strict=True)]

@@ -252,7 +252,9 @@ def _decide(fact: Fact, contract: Contract) -> tuple[Outcome, Rule, int]:
 
 def _as_counted(line: PricedLine, counted_by_kind: Mapping[str, int] | None) -> ChargedLine:
     announced = line.quantity
-    counted = (counted_by_kind or {}).get(line.load_kind, announced) if line.unit is Unit.LOAD else announced
+    counted = announced
+    if line.unit is Unit.LOAD:
+        counted = max(0, (counted_by_kind or {}).get(line.load_kind, announced))
     note = ""
     if counted < announced:
         note = f"compté {counted} au lieu de {announced}"

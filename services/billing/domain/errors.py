@@ -239,6 +239,26 @@ class LoadNotPriced(DomainError):
         )
 
 
+class LoadCountInvalid(DomainError):
+    """A leg carries none, less than none, or absurdly many of a load kind."""
+
+    code = "load-count-invalid"
+    title = "Nombre de charges invalide"
+
+    def __init__(self, load_kind: str, label: str, count: int, most: int) -> None:
+        super().__init__(
+            f"« {label or load_kind} » : {count} ne peut pas être transporté, donnez un nombre de 1 à {most}.",
+            load_kind=load_kind,
+        )
+
+
+class OrderUnreadable(DomainError):
+    """An order that says something no order can say."""
+
+    code = "order-unreadable"
+    title = "Commande illisible"
+
+
 class CeilingExceeded(DomainError):
     """Less is left under the contract's maximum than what is asked."""
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from services.billing.domain.errors import (
+    LoadCountInvalid,
     LoadKindMisplaced,
     LoadNotPriced,
     NoPriceList,
@@ -16,6 +17,9 @@ from services.billing.domain.errors import (
     PriceListDateTaken,
 )
 from services.kit.errors import DomainError, refuse_all
+
+MOST_LOADS = 100_000
+"""Of one kind on one leg; with the largest unit price, still far inside 64 bits."""
 
 
 class Unit(StrEnum):
@@ -126,11 +130,20 @@ class PriceList:
         refuse_all(faults)
 
     def price(self, leg: LegToPrice) -> Estimate:
-        """Price a leg, lines in the list's order. Raises LoadNotPriced, or Refusals with one for each kind."""
+        """Price a leg, lines in the list's order.
+
+        Raises
+        ------
+        LoadNotPriced, LoadCountInvalid, or Refusals with several of them.
+        """
         priced_kinds = {line.load_kind for line in self.lines}
-        refuse_all(
-            [LoadNotPriced(load.kind, load.label, self.version) for load in leg.loads if load.kind not in priced_kinds]
-        )
+        faults: list[DomainError] = []
+        for load in leg.loads:
+            if load.kind not in priced_kinds:
+                faults.append(LoadNotPriced(load.kind, load.label, self.version))
+            if not 1 <= load.count <= MOST_LOADS:
+                faults.append(LoadCountInvalid(load.kind, load.label, load.count, MOST_LOADS))
+        refuse_all(faults)
         counts: dict[str, int] = {}
         for load in leg.loads:
             counts[load.kind] = counts.get(load.kind, 0) + load.count

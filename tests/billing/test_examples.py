@@ -1,0 +1,91 @@
+"""The published examples are one story; billing, given what it hears in it, says exactly what it says in it."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import pytest
+from google.protobuf.json_format import MessageToDict, Parse
+
+from services.billing import jobs, use_cases
+from services.billing.domain.contract import Buyer, ChargeRules, Cooperative, Department, VatRate
+from services.billing.domain.price_list import PriceLine, Unit
+from services.billing.handlers import HEARS
+from services.contracts.billing.v1 import events_pb2 as said_pb2
+from services.kit import clock
+from services.kit.database import Database
+from services.kit.events import outbox
+from tests.billing.builders import a_contract
+from tests.contracts.examples import Example, event_class, examples
+
+PRICES = (
+    PriceLine("COURSE", "Course", Unit.LEG, 1200),
+    PriceLine("REMORQUE", "Supplément remorque", Unit.TRAILER, 600),
+    PriceLine("LINGE", "Ballot de linge", Unit.LOAD, 150, "ballot-linge"),
+    PriceLine("PANNEAU", "Panneau", Unit.LOAD, 200, "panneau"),
+    PriceLine("OUTILS", "Caisse d'outils", Unit.LOAD, 0, "caisse-outils"),
+)
+SIRETS = {"erdre": "90000010000017", "loire": "90000020900016"}
+
+
+@pytest.fixture(autouse=True)
+def real_clock() -> Iterator[None]:
+    yield
+    clock.reset()
+
+
+def story(topic: str) -> list[Example]:
+    return [example for example in examples() if example.topic == topic]
+
+
+def told(example: Example) -> tuple[str, dict[str, object]]:
+    return example.type, comparable(example.fields)
+
+
+def comparable(fields: dict[str, object]) -> dict[str, object]:
+    """Leave out what depends on when and where it runs."""
+    chance = {"statementId", "heldAt", "refusedAt", "settledAt", "crossedAt", "closedAt"}
+    return {name: value for name, value in fields.items() if name not in chance}
+
+
+def test_billing_says_what_the_examples_say(either_database: Database) -> None:
+    (registered,) = [example for example in story("billing.v1") if example.type.endswith("ContractRegistered")]
+    terms = Parse(registered.text, said_pb2.ContractRegistered())
+    clock.set_now(registered.occurred_at)
+    contract = a_contract(
+        id=terms.contract_id,
+        reference=terms.reference,
+        title=terms.title,
+        buyer=Buyer(terms.buyer_name, "90000030800016"),
+        cooperatives=tuple(
+            Cooperative(party.id, party.name, SIRETS[party.id], "Nantes") for party in terms.cooperatives
+        ),
+        departments=tuple(Department(party.id, party.name) for party in terms.departments),
+        starts_on=date.fromisoformat(terms.starts_on),
+        ends_on=date.fromisoformat(terms.ends_on),
+        ceiling_cents=terms.ceiling_cents,
+        rules=ChargeRules(failure_percent=100, late_cancellation_percent=50),
+        vat_rates=(VatRate(date(2014, 1, 1), 200, "CGI, art. 278"),),
+        registered_at=registered.occurred_at,
+    )
+    with either_database.transaction() as tx:
+        use_cases.register_contract(tx, contract)
+        use_cases.publish_price_list(
+            tx, contract.id, valid_from=contract.starts_on, lines=PRICES, at=registered.occurred_at
+        )
+
+    hears = {kind.DESCRIPTOR.full_name: handler for kind, handler in HEARS.items()}
+    for example in examples():
+        if example.type in hears:
+            clock.set_now(example.occurred_at)
+            with either_database.transaction() as tx:
+                hears[example.type](tx, example.message)
+    clock.set_now(datetime(2026, 12, 6, 4, tzinfo=UTC))
+    jobs.close_due_months(either_database, delay_days=5)
+
+    with either_database.view() as view:
+        said = [pending.message for pending in outbox.pending(view, 1000)]
+    ours = [
+        (message.type, comparable(MessageToDict(event_class(message.type).FromString(message.data))))
+        for message in said
+    ]
+    assert sorted(ours, key=repr) == sorted(map(told, story("billing.v1")), key=repr)
