@@ -1,7 +1,7 @@
 """What comes in and goes out over HTTP, and how it becomes domain values and back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -182,8 +182,8 @@ class WindowBody(Body):
     end: Instant
 
     def window(self) -> Window:
-        """Return the domain's word."""
-        return Window(self.start, self.end)
+        """Return the domain's word, in UTC: what was asked and what was stored read the same."""
+        return Window(self.start.astimezone(UTC), self.end.astimezone(UTC))
 
 
 class VisitBody(Body):
