@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import uniform
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -41,6 +41,9 @@ Handler = Callable[[Transaction, Any], None]
 Hears = Mapping[type[Event], Handler]
 
 BATCH = 500
+_LONGEST_REASON = 2000
+_BREATH_SECONDS = 0.001
+"""Between two transactions of one batch: long enough for a writer who waits for the same database to get in."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Patience:
     first_wait_seconds: float = 0.02
     longest_wait_seconds: float = 5.0
     longest_not_yet_wait_seconds: float = 0.5
-    slice_seconds: float = 0.1
+    slice_seconds: float = 0.05
 
     def wait_seconds(self, failures: int, longest: float) -> float:
         """Return how long to wait after so many failures in a row, with jitter."""
@@ -286,6 +289,8 @@ class Consumer:
                 del waiting[partition][:count]
                 if not waiting[partition]:
                     del waiting[partition]
+            if waiting:
+                sleep(_BREATH_SECONDS)
         return outcome
 
     def _commit(self, batches: Mapping[Partition, Sequence[Delivered]]) -> dict[Partition, int]:
@@ -408,10 +413,12 @@ def _each(batches: Mapping[Partition, Sequence[Delivered]]) -> Iterable[tuple[Pa
 def reason_of(error: BaseException) -> str:
     """Return what an operator needs to read about an error."""
     if isinstance(error, Refusals):
-        return " / ".join(reason_of(one) for one in error.errors)
-    if isinstance(error, DomainError):
-        return f"{error.code}: {error.detail}"
-    return f"{type(error).__name__}: {error}"
+        reason = " / ".join(reason_of(one) for one in error.errors)
+    elif isinstance(error, DomainError):
+        reason = f"{error.code}: {error.detail}"
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return reason.replace("\0", "")[:_LONGEST_REASON]
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,12 @@ from sqlalchemy import (
 from services.kit.clock import real_seconds
 from services.kit.database import BigId, Transaction, UtcDateTime, View, insert_all, insert_new
 from services.kit.events.bus import Delivered, Partition
-from services.kit.events.message import Message
+from services.kit.events.message import LONGEST, LONGEST_ID, Message
 
 _OFFSETS = Table(
     "consumer_offset",
     MetaData(),
-    Column("topic", String(200), primary_key=True),
+    Column("topic", String(LONGEST), primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("next", BigInteger, nullable=False),
 )
@@ -44,22 +44,22 @@ _OFFSETS = Table(
 _INBOX = Table(
     "inbox",
     MetaData(),
-    Column("event_id", String(100), primary_key=True),
+    Column("event_id", String(LONGEST_ID), primary_key=True),
 )
 
 _DEAD_LETTERS = Table(
     "dead_letter",
     MetaData(),
     Column("id", BigId, primary_key=True, autoincrement=True),
-    Column("topic", String(200), nullable=False),
+    Column("topic", String(LONGEST), nullable=False),
     Column("part", Integer, nullable=False),
     Column("off", BigInteger, nullable=False),
-    Column("key", String(200), nullable=False),
-    Column("event_id", String(100), nullable=False),
-    Column("type", String(200), nullable=False),
-    Column("source", String(200), nullable=False),
+    Column("key", String(LONGEST), nullable=False),
+    Column("event_id", String(LONGEST_ID), nullable=False),
+    Column("type", String(LONGEST), nullable=False),
+    Column("source", String(LONGEST), nullable=False),
     Column("time", UtcDateTime, nullable=False),
-    Column("traceparent", String(200), nullable=False),
+    Column("traceparent", String(LONGEST), nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("is_parked", Boolean, nullable=False),
     Column("reason", Text, nullable=False),

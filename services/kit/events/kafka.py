@@ -34,7 +34,7 @@ from services.kit.events.bus import (
     Topic,
     partition_number,
 )
-from services.kit.events.message import Message
+from services.kit.events.message import LONGEST, Message
 
 log = logging.getLogger(__name__)
 
@@ -390,7 +390,7 @@ def _delivered(record: Any) -> Delivered:
     try:
         message = Message.from_headers(record.headers, record.value or b"")
     except ValueError:
-        key = (record.key or b"").decode(errors="replace")
+        key = (record.key or b"").decode(errors="replace").replace("\0", "")[:LONGEST]
         place = f"{record.topic}/{record.partition}/{record.offset}"
         message = Message(place, "", "", key, datetime.now(UTC), record.value or b"")
     return Delivered(record.offset, message)

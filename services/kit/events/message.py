@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.message import Message as Event
 
@@ -10,6 +10,9 @@ from services.kit.ids import new_id
 from services.kit.telemetry import fact
 
 CONTENT_TYPE = "application/protobuf"
+LONGEST_ID = 100
+LONGEST = 200
+"""Characters of the attributes, as wide as the columns that keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +58,36 @@ class Message:
         Raises
         ------
         ValueError
-            When these are not the headers of a CloudEvent of version 1.0 with a protobuf value.
+            When these are not the headers of a CloudEvent of version 1.0 with a protobuf value, or could not be kept.
         """
         given = dict(headers)
         try:
-            if given["ce_specversion"] != b"1.0" or given.get("content-type", b"") != CONTENT_TYPE.encode():
+            if given["ce_specversion"] != b"1.0" or given["content-type"] != CONTENT_TYPE.encode():
                 raise ValueError("not a CloudEvent 1.0 in protobuf")
+            time = datetime.fromisoformat(given["ce_time"].decode())
+            if time.tzinfo is None:
+                raise ValueError("the time of a CloudEvent has a zone")
             return cls(
-                id=given["ce_id"].decode(),
-                type=given["ce_type"].decode(),
-                source=given["ce_source"].decode(),
-                subject=given["ce_subject"].decode(),
-                time=datetime.fromisoformat(given["ce_time"].decode()),
+                id=_word(given["ce_id"], LONGEST_ID),
+                type=_word(given["ce_type"]),
+                source=_word(given["ce_source"]),
+                subject=_word(given["ce_subject"]),
+                time=time.astimezone(UTC),
                 data=data,
-                traceparent=given.get("traceparent", b"").decode(),
+                traceparent=given.get("traceparent", b"").decode(errors="replace").replace("\0", "")[:LONGEST],
             )
         except KeyError as missing:
             raise ValueError(f"not a CloudEvent: no header {missing}") from missing
+        except OverflowError as error:
+            raise ValueError("the time of a CloudEvent is out of range") from error
+
+
+def _word(value: bytes, longest: int = LONGEST) -> str:
+    """Read an attribute. Raises ValueError for one that no database column could keep."""
+    word = value.decode()
+    if not 0 < len(word) <= longest or "\0" in word:
+        raise ValueError(f"an attribute of a CloudEvent has 1 to {longest} characters, none of them NUL")
+    return word
 
 
 def said(event: Event, *, source: str, subject: str, at: datetime) -> Message:

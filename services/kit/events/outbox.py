@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kit.clock import real_seconds
 from services.kit.database import BigId, Database, Transaction, UtcDateTime, View, insert_all
-from services.kit.events.message import Message
+from services.kit.events.message import LONGEST, LONGEST_ID, Message
 from services.kit.failpoints import failpoint
 
 LARGEST_BYTES = 512 * 1024
@@ -25,10 +25,10 @@ _OUTBOX = Table(
     "outbox",
     MetaData(),
     Column("seq", BigId, primary_key=True, autoincrement=True),
-    Column("id", String(100), nullable=False),
-    Column("aggregatetype", String(200), nullable=False),  # the topic
-    Column("aggregateid", String(200), nullable=False),  # the key
-    Column("type", String(200), nullable=False),
+    Column("id", String(LONGEST_ID), nullable=False),
+    Column("aggregatetype", String(LONGEST), nullable=False),  # the topic
+    Column("aggregateid", String(LONGEST), nullable=False),  # the key
+    Column("type", String(LONGEST), nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("headers", JSON().with_variant(JSONB, "postgresql"), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),

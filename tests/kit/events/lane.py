@@ -14,7 +14,7 @@ from sqlalchemy import Column, MetaData, String, Table, insert, select
 
 from services.kit.database import BigId, Database, Transaction
 from services.kit.events import add_lane_tables, inbox, outbox
-from services.kit.events.bus import Bus, Topic
+from services.kit.events.bus import Bus, Delivered, Partition, Positions, Topic
 from services.kit.events.consumer import Consumer, Handler, Patience
 from services.kit.events.kafka import KafkaBus
 from services.kit.events.log import LogBus
@@ -83,6 +83,25 @@ async def written(database: Database, expected: Sequence[str], *, seconds: float
     """Wait until exactly this was written down; keys may interleave, so the order is asserted by the caller."""
     await until(lambda: len(words(database)) >= len(expected), seconds=seconds)
     assert sorted(words(database)) == sorted(expected)
+
+
+def starts(*, at: dict[Partition, int] | None = None) -> Positions:
+    async def positions(partitions: object) -> dict[Partition, int]:
+        return at or {}
+
+    return positions
+
+
+async def read_all(lane: "Lane", count: int) -> dict[Partition, list[Delivered]]:
+    """Read a topic from the beginning as a group of its own."""
+    subscription = await lane.bus.subscribe("reader", [TOPIC], starts())
+    found: dict[Partition, list[Delivered]] = {}
+    async with asyncio.timeout(20):
+        while sum(map(len, found.values())) < count:
+            for partition, delivered in (await subscription.poll(100, 0.2)).items():
+                found.setdefault(partition, []).extend(delivered)
+    await subscription.close()
+    return found
 
 
 @dataclass

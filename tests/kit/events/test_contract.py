@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, insert, text
 
 from services.kit.database import Database, Transaction
 from services.kit.errors import DomainError, NotYet
-from services.kit.events.bus import Delivered, Partition, Positions, partition_number
+from services.kit.events.bus import Delivered, Partition, partition_number
 from services.kit.events.consumer import Consumer, Patience, lane_status, replay_dead_letters
 from services.kit.events.message import Message
 from services.kit.events.relay import Relay
@@ -22,7 +22,9 @@ from tests.kit.events.lane import (
     dead_letters,
     note,
     noted,
+    read_all,
     say,
+    starts,
     until,
     word,
     words,
@@ -40,25 +42,6 @@ class NotWanted(DomainError):
 def by_key(said: list[str]) -> dict[str, list[str]]:
     """Words start with their key."""
     return {key: [one for one in said if one.startswith(key)] for key in KEYS}
-
-
-def starts(*, at: dict[Partition, int] | None = None) -> Positions:
-    async def positions(partitions: object) -> dict[Partition, int]:
-        return at or {}
-
-    return positions
-
-
-async def read_all(lane: Lane, count: int) -> dict[Partition, list[Delivered]]:
-    """Read a topic from the beginning as a group of its own."""
-    subscription = await lane.bus.subscribe("reader", [TOPIC], starts())
-    found: dict[Partition, list[Delivered]] = {}
-    async with asyncio.timeout(20):
-        while sum(map(len, found.values())) < count:
-            for partition, delivered in (await subscription.poll(100, 0.2)).items():
-                found.setdefault(partition, []).extend(delivered)
-    await subscription.close()
-    return found
 
 
 def test_the_keys_of_these_tests_share_a_partition_and_spread_over_others() -> None:
