@@ -112,7 +112,7 @@ class Plan:
         """Return whether someone with this reach has a part in it."""
         return (
             reach.covers(self.cooperative_id)
-            or bool(self._reached(reach))
+            or bool(self.inputs_within(reach))
             or any(reach.covers(round_.cooperative_id) for round_ in self.rounds)
         )
 
@@ -120,9 +120,18 @@ class Plan:
         """Return the rounds of the cooperatives within reach."""
         return tuple(round_ for round_ in self.rounds if reach.covers(round_.cooperative_id))
 
+    def inputs_within(self, reach: Reach) -> tuple[PlannedDelivery, ...]:
+        """Return the deliveries that a cooperative within reach may ride."""
+        return tuple(
+            planned
+            for planned in self.inputs
+            if reach.is_everything or any(reach.covers(id_) for id_ in planned.cooperative_ids)
+        )
+
     def left_out_within(self, reach: Reach) -> tuple[LeftOut, ...]:
         """Return what is left out of what a cooperative within reach could have ridden."""
-        return tuple(item for item in self.left_out if item.delivery_id in self._reached(reach))
+        reached = {planned.id for planned in self.inputs_within(reach)}
+        return tuple(item for item in self.left_out if item.delivery_id in reached)
 
     def require_draft(self) -> None:
         """Raise PlanNotReady unless there is something to move or publish."""
@@ -151,12 +160,11 @@ class Plan:
         """
         self.require_draft()
         drafts = [round_ for round_ in self.rounds_within(reach) if round_.state is RoundState.DRAFT]
-        changes = [*self._changes(drafts, deliveries, shift_prints)]
+        changes = self.changes(drafts, deliveries, shift_prints)
         if changes:
             raise PlanStale(self.id, changes)
         published = {round_.id: round_.publish(at=at) for round_ in drafts}
-        reached = self._reached(reach)
-        told = tuple(item for item in self.left_out if not item.is_told and item.delivery_id in reached)
+        told = tuple(item for item in self.left_out_within(reach) if not item.is_told)
         rounds = tuple(published.get(round_.id, round_) for round_ in self.rounds)
         is_done = all(round_.state is not RoundState.DRAFT for round_ in rounds)
         plan = replace(
@@ -172,31 +180,35 @@ class Plan:
         """Return it with these rounds and this left out instead, after a move."""
         return replace(self, rounds=tuple(rounds), left_out=tuple(left_out), version=self.version + 1)
 
-    def _reached(self, reach: Reach) -> frozenset[DeliveryId]:
-        return frozenset(
-            planned.id
-            for planned in self.inputs
-            if reach.is_everything or any(reach.covers(id_) for id_ in planned.cooperative_ids)
-        )
-
-    def _changes(
+    def changes(
         self,
         drafts: Iterable[Round],
         deliveries: Mapping[DeliveryId, Delivery],
         shift_prints: Mapping[str, str],
-    ) -> Iterable[dict[str, str]]:
-        editions = {planned.id: planned.edition for planned in self.inputs}
+        *,
+        beside: Iterable[DeliveryId] = (),
+    ) -> list[dict[str, str]]:
+        """Return what has changed about these rounds, and deliveries `beside` them, since the plan was made."""
+        changes: list[dict[str, str]] = []
+        concerned: set[DeliveryId] = set(beside)
         for round_ in drafts:
+            concerned.update(round_.delivery_ids)
             if shift_prints.get(round_.shift_id) != round_.shift_print:
-                yield {"kind": "shift-changed", "shift_id": round_.shift_id, "detail": "une vacation a changé"}
-            for delivery_id in round_.delivery_ids:
-                delivery = deliveries[delivery_id]
-                if delivery.state is not DeliveryState.PLANNABLE:
-                    detail = f"la livraison {delivery.reference} {_SINCE[delivery.state]}"
-                    yield {"kind": f"delivery-{delivery.state}", "delivery_id": str(delivery_id), "detail": detail}
-                elif delivery.edition != editions[delivery_id]:
-                    detail = f"les créneaux de la livraison {delivery.reference} ont changé"
-                    yield {"kind": "delivery-amended", "delivery_id": str(delivery_id), "detail": detail}
+                changes.append(
+                    {"kind": "shift-changed", "shift_id": round_.shift_id, "detail": "une vacation a changé"}
+                )
+        editions = {planned.id: planned.edition for planned in self.inputs}
+        for delivery_id in sorted(concerned):
+            delivery = deliveries[delivery_id]
+            if delivery.state is not DeliveryState.PLANNABLE:
+                detail = f"la livraison {delivery.reference} {_SINCE[delivery.state]}"
+                changes.append(
+                    {"kind": f"delivery-{delivery.state}", "delivery_id": str(delivery_id), "detail": detail}
+                )
+            elif delivery.edition != editions[delivery_id]:
+                detail = f"les créneaux de la livraison {delivery.reference} ont changé"
+                changes.append({"kind": "delivery-amended", "delivery_id": str(delivery_id), "detail": detail})
+        return changes
 
 
 _SINCE = {

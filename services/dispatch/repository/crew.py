@@ -53,13 +53,13 @@ def courier(view: View, courier_id: str, reach: Reach, *, pointer: str | None = 
     row = _one(view, couriers, courier_id, lock=lock)
     if row is None or not reach.covers(row.cooperative_id):
         raise CourierNotFound(courier_id, pointer)
-    return _courier(row)
+    return courier_from_row(row)
 
 
 def courier_with_account(view: View, account: str) -> Courier | None:
     """Return who rides with this account, if anybody does."""
     row = view.execute(select(couriers).where(couriers.c.account == account)).one_or_none()
-    return _courier(row) if row else None
+    return courier_from_row(row) if row else None
 
 
 def add_courier(tx: Transaction, new: Courier) -> None:
@@ -77,7 +77,12 @@ def bike(view: View, bike_id: str, reach: Reach, *, pointer: str | None = None, 
     row = _one(view, bikes, bike_id, lock=lock)
     if row is None or not reach.covers(row.cooperative_id):
         raise BikeNotFound(bike_id, pointer)
-    return _bike(row)
+    return bike_from_row(row)
+
+
+def bikes_by_id(view: View, ids: Collection[str]) -> dict[str, Bike]:
+    """Return those of these bikes that there are."""
+    return {row.id: bike_from_row(row) for row in view.execute(select(bikes).where(bikes.c.id.in_(list(ids))))}
 
 
 def add_bike(tx: Transaction, new: Bike) -> None:
@@ -95,7 +100,12 @@ def shift(view: View, shift_id: str, reach: Reach, *, lock: bool = False) -> Shi
     row = _one(view, shifts, shift_id, lock=lock)
     if row is None or not reach.covers(row.cooperative_id):
         raise ShiftNotFound(shift_id)
-    return _shift(row)
+    return shift_from_row(row)
+
+
+def shifts_by_id(view: View, ids: Collection[str]) -> dict[str, Shift]:
+    """Return those of these shifts that there are."""
+    return {row.id: shift_from_row(row) for row in view.execute(select(shifts).where(shifts.c.id.in_(list(ids))))}
 
 
 def lock_shifts(tx: Transaction, shift_ids: Collection[str]) -> None:
@@ -113,7 +123,7 @@ def shifts_beside(view: View, terms: ShiftTerms) -> list[Shift]:
             shifts.c.day <= terms.day + timedelta(days=2),
         )
     )
-    return [_shift(row) for row in rows]
+    return [shift_from_row(row) for row in rows]
 
 
 def round_in_shift(view: View, shift_id: str) -> str | None:
@@ -199,7 +209,8 @@ def _save(tx: Transaction, table: Table, id_: str, values: Mapping[str, Any]) ->
     tx.execute(update(table).where(table.c.id == id_).values(**values))
 
 
-def _courier(row: Row[Any]) -> Courier:
+def courier_from_row(row: Row[Any]) -> Courier:
+    """Make a courier of a row with all columns."""
     terms = CourierTerms(row.name, row.phone, row.account or "", row.is_active)
     return Courier(row.id, row.cooperative_id, terms, row.version)
 
@@ -215,7 +226,8 @@ def _courier_values(courier: Courier) -> dict[str, Any]:
     }
 
 
-def _bike(row: Row[Any]) -> Bike:
+def bike_from_row(row: Row[Any]) -> Bike:
+    """Make a bike of a row with all columns."""
     terms = BikeTerms(row.name, row.capacity_grams, row.capacity_millilitres, row.has_trailer, row.is_active)
     return Bike(row.id, row.cooperative_id, terms, row.version)
 
@@ -232,7 +244,8 @@ def _bike_values(bike: Bike) -> dict[str, Any]:
     }
 
 
-def _shift(row: Row[Any]) -> Shift:
+def shift_from_row(row: Row[Any]) -> Shift:
+    """Make a shift of a row with all columns."""
     terms = ShiftTerms(
         row.courier_id,
         row.bike_id,
@@ -293,4 +306,4 @@ def _with_crew(row: Row[Any]) -> ShiftWithCrew:
         BikeTerms(row.bike_name, row.capacity_grams, row.capacity_millilitres, row.has_trailer, row.bike_is_active),
         row.bike_version,
     )
-    return _shift(row), courier, bike
+    return shift_from_row(row), courier, bike

@@ -1,6 +1,6 @@
 """Plans: asked for, read, kept as a draft, changed by hand, published; and rounds taken back."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -125,7 +125,7 @@ def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: 
             for delivery in read.deliveries.values()
         ],
         read.shifts,
-        [_round(plan_id, read, planned) for planned in found.rounds],
+        [planned_round(plan_id, read, planned) for planned in found.rounds],
         [
             LeftOut(
                 DeliveryId.parse(item.request_id),
@@ -149,6 +149,11 @@ def require_plan(view: View, plan_id: str, reach: Reach) -> Plan:
     return plan
 
 
+def free_prints(view: View, day: date, shift_ids: Collection[str]) -> dict[str, str]:
+    """Return the prints of those of these shifts that can still be ridden in."""
+    return {found[0].id: shift_print(*found) for found in crew.free_shifts(view, day, shift_ids=shift_ids)}
+
+
 def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -> tuple[Plan, tuple[Round, ...]]:
     """Let the couriers within reach see their rounds; say what is planned and what is left out.
 
@@ -166,8 +171,7 @@ def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -
     known = deliveries.by_id(tx, concerned, lock=True)
     shift_ids = [round_.shift_id for round_ in drafts]
     crew.lock_shifts(tx, shift_ids)
-    prints = {found[0].id: shift_print(*found) for found in crew.free_shifts(tx, plan.day, shift_ids=shift_ids)}
-    plan, published, left_out = plan.publish(reach, known, prints, at=at)
+    plan, published, left_out = plan.publish(reach, known, free_prints(tx, plan.day, shift_ids), at=at)
     plans.save(tx, plan)
     rounds.add(tx, published)
     for round_ in published:
@@ -218,7 +222,8 @@ def _visit(visit: Visit) -> VisitToMake:
     )
 
 
-def _round(plan_id: str, read: Day, planned: PlannedRound) -> Round:
+def planned_round(plan_id: str, read: Day, planned: PlannedRound) -> Round:
+    """Return a round as the engine proposes it, as a draft with ids of its own."""
     shift, courier, bike = read.shifts[planned.shift_id]
     draft = Round(
         id=new_id(),

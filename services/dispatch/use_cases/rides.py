@@ -93,14 +93,16 @@ class Picture:
     sent_sha256: str
 
 
-def is_kept(view: View, stop_id: str, proof_id: str, sent_sha256: str) -> bool:
-    """Return whether this very picture is kept already. Raises ProofElsewhere when the id means another."""
+def kept_picture(view: View, stop_id: str, proof_id: str, sent_sha256: str) -> Picture | None:
+    """Return this very picture when it is kept already. Raises ProofElsewhere when the id means another."""
     known = rounds.proof(view, proof_id)
     if known is None:
-        return False
+        return None
     if known.stop_id != stop_id or (known.sent_sha256 and known.sent_sha256 != sent_sha256):
         raise ProofElsewhere(proof_id)
-    return bool(known.sent_sha256)
+    if not known.sent_sha256:
+        return None
+    return Picture(known.media_type, known.bytes, known.sha256, known.sent_sha256)
 
 
 def keep_proof(
@@ -112,7 +114,7 @@ def keep_proof(
         raise StopNotFound(stop_id)
     rounds.announce_proofs(tx, stop_id, [proof_id])
     rounds.proof(tx, proof_id, lock=True)
-    if is_kept(tx, stop_id, proof_id, picture.sent_sha256):
+    if kept_picture(tx, stop_id, proof_id, picture.sent_sha256) is not None:
         return
     rounds.keep_proof(
         tx,

@@ -1,0 +1,235 @@
+"""What dispatch does by itself: compute the plans that were asked for, close days that have passed."""
+
+import logging
+import multiprocessing
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from threading import Lock
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.dispatch import travel
+from services.dispatch.planning.check import check
+from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import FaultyProblem, RoutingProblem
+from services.dispatch.planning.reasons import explain
+from services.dispatch.planning.solve import Seconds, solve
+from services.dispatch.planning.translate import DayPlan, places, to_problem, to_rounds
+from services.dispatch.repository import deliveries, plans, rounds
+from services.dispatch.settings import DispatchSettings
+from services.dispatch.use_cases import orders, rides
+from services.dispatch.use_cases import plans as use_cases
+from services.kit import leases
+from services.kit.clock import utc_now
+from services.kit.database import Database
+from services.kit.jobs import Job
+
+log = logging.getLogger(__name__)
+
+SEED = 1
+"""Two plans of the same day differ by what changed, not by chance."""
+
+
+def jobs(settings: DispatchSettings, zone: ZoneInfo, planner: "Planner") -> Sequence[Job]:
+    """Return dispatch's jobs. `plan` finds what was asked of a process that died; usually it finds nothing."""
+    return [
+        Job("plan", 30, planner.run),
+        Job("lapse", 900, lambda database: lapse(database, zone, hours=settings.lapse_hours)),
+    ]
+
+
+def lapse(database: Database, zone: ZoneInfo, *, hours: float) -> Mapping[str, object]:
+    """Close the days that ended so many hours ago: what nobody rode lapses, held hand-overs are told."""
+    now = utc_now()
+    first_open_day = (now - timedelta(hours=hours)).astimezone(zone).date()
+    with database.view() as view:
+        round_ids = rounds.open_before(view, first_open_day)
+        waiting = deliveries.waiting_before(view, first_open_day)
+    told = 0
+    for round_id in round_ids:
+        with database.transaction() as tx:
+            told += rides.close_round(tx, round_id, at=now)
+    lapsed = 0
+    for delivery_id in waiting:
+        with database.transaction() as tx:
+            lapsed += orders.lapse_delivery(tx, delivery_id, at=now)
+    return {"rounds": len(round_ids), "told": told, "lapsed_without_round": lapsed}
+
+
+class Planner:
+    """Computes plans, one at a time in this process, in a process of their own: the solver keeps an interpreter busy.
+
+    No transaction is open meanwhile. Several processes of the service share the work by a lease on each plan; a plan
+    whose process died is computed again by another.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._line = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planner")
+        self._solver = Solver()
+
+    def wake(self, database: Database) -> None:
+        """Compute soon, in a thread of its own, what was asked for."""
+        with suppress(RuntimeError):  # stopped: another process, or the next start, will find it
+            self._line.submit(self._compute_and_log, database)
+
+    def run(self, database: Database) -> Mapping[str, object]:
+        """Compute what was asked for; return how many plans that were."""
+        return {"computed": self._line.submit(self._compute, database).result()}
+
+    def stop(self) -> None:
+        """Compute no more; a plan under way will be computed again."""
+        self._line.shutdown(wait=False, cancel_futures=True)
+        self._solver.stop()
+
+    def _compute_and_log(self, database: Database) -> None:
+        try:
+            self._compute(database)
+        except Exception:
+            log.exception("planning failed")
+
+    def _compute(self, database: Database) -> int:
+        with database.view() as view:
+            waiting = plans.to_compute(view)
+        return sum(self._compute_one(database, plan_id) for plan_id in waiting)
+
+    def _compute_one(self, database: Database, plan_id: str) -> bool:
+        name = f"plan:{plan_id}"
+        with database.view() as view:
+            seconds = plans.get(view, plan_id).seconds
+        if not leases.take(database, name, seconds=2 * seconds + 120, holder=str(id(self))):
+            return False
+        try:
+            with database.view() as view:
+                # Somebody else may have ended it before the lease was ours.
+                if plan_id not in plans.to_compute(view):
+                    return False
+            with database.transaction() as tx:
+                plan = use_cases.begin_plan(tx, plan_id, at=utc_now())
+            try:
+                with database.view() as view:
+                    day = use_cases.read_day(view, plan.day, self._zone)
+                found = self._solve(day, seconds)
+            except SolverStopped:
+                return False
+            except Exception as error:
+                log.exception("plan %s failed", plan_id)
+                with database.transaction() as tx:
+                    use_cases.fail_plan(tx, plan_id, _sentence(error), at=utc_now())
+            else:
+                with database.transaction() as tx:
+                    use_cases.keep_draft(tx, plan_id, day, found, at=utc_now())
+            return True
+        finally:
+            leases.give_back(database, name, holder=str(id(self)))
+
+    def _solve(self, day: use_cases.Day, seconds: float) -> DayPlan:
+        """Return the day's plan, accepted by the judge. Raises FaultyProblem, PlanRejected, SolverDied."""
+        to_plan, shifts = day.deliveries_to_plan(), day.shifts_to_plan()
+        ridden = travel.matrix(places(to_plan, shifts))
+        problem = to_problem(
+            to_plan,
+            shifts,
+            travel_seconds=ridden.seconds,
+            travel_metres=ridden.metres,
+            day=day.day,
+            zone=day.zone,
+        )
+        plan = self._solver.solve(problem, seconds)
+        violations = check(problem, plan)
+        if violations:
+            raise PlanRejected("; ".join(f"{one.kind}: {one.detail}" for one in violations[:10]))
+        return to_rounds(plan, to_plan, shifts, day=day.day, zone=day.zone)
+
+
+class PlanRejected(Exception):
+    """The judge found the solver's plan cannot be ridden as it says: it is not kept."""
+
+
+class SolverDied(Exception):
+    """The solver's process ended or did not answer in time."""
+
+
+class SolverStopped(Exception):
+    """The service is stopping."""
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, FaultyProblem):
+        return f"Les données du jour ne peuvent pas être planifiées : {error.detail}"
+    if isinstance(error, PlanRejected):
+        return "Le plan calculé n'était pas réalisable ; il n'a pas été gardé. Demandez-en un autre."
+    return "Le calcul s'est interrompu. Demandez un nouveau plan."
+
+
+class Solver:
+    """A process that solves, started when first needed and kept; it ends with this process, however that ends."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._is_stopped = False
+
+    def solve(self, problem: RoutingProblem, seconds: float) -> Plan:
+        """Return the explained plan. Raises SolverDied, SolverStopped, or what the solver raised."""
+        pipe = self._start()
+        try:
+            pipe.send((problem, seconds))
+            answer = pipe.recv() if pipe.poll(2 * seconds + 60) else None
+        except (EOFError, OSError) as error:
+            self._end()
+            raise (SolverStopped if self._is_stopped else SolverDied)(str(error)) from error
+        if answer is None:
+            self._end()
+            raise SolverDied("no answer")
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Plan)
+        return answer
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._is_stopped = True
+        self._end()
+
+    def _start(self) -> Connection:
+        with self._lock:
+            if self._is_stopped:
+                raise SolverStopped
+            if self._process is None or not self._process.is_alive() or self._pipe is None:
+                # Not forked: this process has threads, and the child must not hold its sockets and files.
+                context: Any = multiprocessing.get_context("spawn")
+                self._pipe, far_end = context.Pipe()
+                self._process = context.Process(target=_work, args=(far_end,), name="solver", daemon=True)
+                self._process.start()
+                far_end.close()
+            return self._pipe
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+                self._process = None
+
+
+def _work(pipe: Connection) -> None:
+    """Solve what comes through the pipe until its other end is closed, as it is when that process dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then ends this process
+    while True:
+        try:
+            problem, seconds = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: object = explain(problem, solve(problem, limit=Seconds(seconds), seed=SEED))
+        except Exception as error:
+            answer = error
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
