@@ -34,7 +34,7 @@ from services.kit.http.operations import Running
 from services.kit.jobs import Job, Jobs
 from services.kit.settings import HouseSettings
 
-__all__ = ["BadHouse", "Link", "Service", "TopicFacts", "assemble", "load_topics"]
+__all__ = ["BadHouse", "Link", "Navigation", "Service", "TopicFacts", "assemble", "load_topics"]
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +88,26 @@ def load_topics(path: Path = TOPICS_FILE) -> list[TopicFacts]:
     ]
 
 
-def assemble(services: Sequence[Service], house: HouseSettings, topics: Sequence[TopicFacts] | None = None) -> FastAPI:
+@dataclass(frozen=True)
+class Navigation:
+    """The way to the pages of the whole house, in order, and the scopes of theirs that each role has.
+
+    A process that runs one service must know it to lead its callers to the pages of the others.
+    """
+
+    links: Sequence[Link]
+    role_scopes: Mapping[str, frozenset[str]]
+
+
+def assemble(
+    services: Sequence[Service],
+    house: HouseSettings,
+    topics: Sequence[TopicFacts] | None = None,
+    navigation: Navigation | None = None,
+) -> FastAPI:
     """Return the app that runs these services: their doors at once, their lanes and jobs once it has started.
+
+    `topics` are those of `proto/topics.yaml`, `navigation` leads to the pages of these services, if not said otherwise.
 
     Raises
     ------
@@ -103,6 +121,7 @@ def assemble(services: Sequence[Service], house: HouseSettings, topics: Sequence
         When a door asks for what it cannot have.
     """
     topics = load_topics() if topics is None else topics
+    navigation = navigation or Navigation([link for service in services for link in service.links], {})
     _check_topics(services, house, topics)
     app = FastAPI(
         title="Tournée",
@@ -116,10 +135,10 @@ def assemble(services: Sequence[Service], house: HouseSettings, topics: Sequence
     app.state.access = Access(
         accounts,
         Tokens(house.signing_key()),
-        [operations.ROLE_SCOPES, *(service.role_scopes for service in services)],
+        [operations.ROLE_SCOPES, navigation.role_scopes, *(service.role_scopes for service in services)],
     )
     app.state.zone = ZoneInfo(house.zone)
-    app.state.links = [link for service in services for link in service.links]
+    app.state.links = navigation.links
     app.state.problems = {**problems.KIT_PROBLEMS, **envelope.PROBLEMS, **operations.PROBLEMS}
     app.state.running = {}
     app.state.checks = {}

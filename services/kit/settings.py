@@ -1,13 +1,25 @@
 """Environment -> settings: one prefix per service, and `TOURNEE_` for what the whole house shares."""
 
 from pathlib import Path
-from typing import Self
-from zoneinfo import ZoneInfo
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_KEY_CHARACTERS = 32
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"no time zone is called {name!r}") from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+"""The IANA name of a time zone."""
 
 
 class ServiceSettings(BaseSettings):
@@ -21,7 +33,7 @@ class ServiceSettings(BaseSettings):
 
     database_url: str = ""
     data_dir: Path = Path()
-    zone: str = Field(default="Europe/Paris", validation_alias=AliasChoices("zone", "TOURNEE_ZONE"))
+    zone: Zone = Field(default="Europe/Paris", validation_alias=AliasChoices("zone", "TOURNEE_ZONE"))
     """IANA name of the city's time zone, the same for the whole house."""
 
     @model_validator(mode="after")
@@ -33,7 +45,6 @@ class ServiceSettings(BaseSettings):
             self.database_url = f"sqlite:///var/{name}.db"
         if self.data_dir == Path():
             self.data_dir = Path("var") / name
-        ZoneInfo(self.zone)
         return self
 
 
@@ -49,7 +60,7 @@ class HouseSettings(BaseSettings):
     accounts: Path = Path("var/accounts.json")
     demo: bool = False
     topic_prefix: str = ""
-    zone: str = "Europe/Paris"
+    zone: Zone = "Europe/Paris"
     session_hours: float = Field(default=12, gt=0, le=24 * 31)
     token_seconds: int = Field(default=900, ge=30, le=86_400)
     max_body_bytes: int = Field(default=1 << 20, ge=1024)
@@ -58,11 +69,6 @@ class HouseSettings(BaseSettings):
     burst_requests: int = Field(default=500, ge=1)
     insecure_cookies: bool = False
     """Send the session cookie over plain HTTP too. A demo house and loopback addresses do so anyway."""
-
-    @model_validator(mode="after")
-    def _known_zone(self) -> Self:
-        ZoneInfo(self.zone)
-        return self
 
     def signing_key(self) -> str:
         """Return the key. Raises `NoSecretKey` when it is absent or too short to be a secret."""

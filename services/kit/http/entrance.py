@@ -28,19 +28,19 @@ class Login(BaseModel):
 
 def entrance(access: Access, house: HouseSettings) -> APIRouter:
     """Return the doors through which people and machines come in."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter()
 
-    @router.get("/")
+    @router.get("/", include_in_schema=False)
     async def home(request: Request) -> Response:
         if caller_of(request) is None:
             return RedirectResponse("/connexion", status_code=303)
         return render_kit_page(request, "accueil.html")
 
-    @router.get("/connexion")
+    @router.get("/connexion", include_in_schema=False)
     async def login_page(request: Request, suite: str = "/") -> Response:
         return render_kit_page(request, "connexion.html", suite=_local(suite), login="", refusal="")
 
-    @router.post("/connexion")
+    @router.post("/connexion", include_in_schema=False)
     async def login(request: Request, form: Annotated[Login, Form()]) -> Response:
         suite = _local(form.suite)
         name = form.login.strip()[:100]
@@ -68,13 +68,13 @@ def entrance(access: Access, house: HouseSettings) -> APIRouter:
             request, "connexion.html", status=status, headers=headers, suite=suite, login=name, refusal=refusal
         )
 
-    @router.get("/deconnexion")
+    @router.get("/deconnexion", include_in_schema=False)
     async def logout_page(request: Request) -> Response:
         if caller_of(request) is None:
             return RedirectResponse("/connexion", status_code=303)
         return render_kit_page(request, "deconnexion.html")
 
-    @router.post("/deconnexion")
+    @router.post("/deconnexion", include_in_schema=False)
     async def logout(request: Request) -> Response:
         answer = RedirectResponse("/connexion", status_code=303)
         answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_must_be_secure(request))
@@ -85,7 +85,6 @@ def entrance(access: Access, house: HouseSettings) -> APIRouter:
 
     @router.post(
         "/oauth/token",
-        include_in_schema=True,
         tags=["access"],
         summary="Jeton d'accès d'une machine (OAuth2 client credentials)",
         response_model=TokenAnswer,
