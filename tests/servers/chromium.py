@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from playwright._impl._driver import compute_driver_executable
+
 from tests.servers.parts import Unavailable, install, output_of, program
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -35,7 +37,9 @@ class Chromium:
 
 
 def find() -> Chromium:
-    """Find Chromium, or install it. Raises Unavailable."""
+    """Find Chromium, or install it, and see that Playwright can drive it. Raises Unavailable."""
+    if not output_of(compute_driver_executable()[0], "--version"):
+        install("libatomic1")  # what Playwright's own Node.js misses on a small system
     for attempt in ("found", "installed"):
         if (path := program(*NAMES)) is not None:
             version = re.search(r"\d+(\.\d+)+", output_of(path, "--version"))

@@ -245,6 +245,6 @@ def _jars() -> tuple[Path, str]:
         except subprocess.TimeoutExpired as late:
             raise Unavailable(f"fetching Kafka took more than {INSTALL_SECONDS} s") from late
         if done.returncode:
-            raise Unavailable(f"Maven could not fetch Kafka: {(done.stdout + done.stderr)[-600:]}")
+            raise Unavailable(f"Maven could not fetch Kafka: {(done.stdout + done.stderr).strip()[:600]}")
         complete.touch()
     return jars, version
