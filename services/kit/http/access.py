@@ -219,7 +219,7 @@ class Tokens:
 
     def __init__(self, key: str) -> None:
         self._key = OctKey.import_key(key.encode())
-        # A courier's phone shows the same token every fifteen seconds.
+        # A phone on the road shows the same token every fifteen seconds.
         self._read_once = lru_cache(maxsize=4096)(self._decode)
 
     def issue(self, account: Account, use: Use, *, seconds: float, scopes: Iterable[str] | None = None) -> str:

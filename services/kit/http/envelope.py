@@ -1,6 +1,6 @@
 """What every request goes through: a number, the same-origin rule, an allowance, figures, and safe headers.
 
-Plain ASGI and one layer only: each further layer would cost every poll of every courier.
+Plain ASGI and one layer only: each further layer would cost every poll of every phone.
 """
 
 import logging
