@@ -106,13 +106,16 @@ def as_pdf(statement: Statement, charges: Sequence[Charge]) -> bytes:
     PrintingUnavailable
         When the machine lacks a library that draws text.
     """
+    return _draw(as_html(statement, charges), statement.id)
+
+
+def _draw(page: str, identifier: str) -> bytes:
     try:
         import weasyprint
     except OSError as missing:  # the libraries are looked for when it is imported
         raise PrintingUnavailable(PANGO_PACKAGES) from missing
-    page = as_html(statement, charges)
     document = weasyprint.HTML(string=page, url_fetcher=_fetch_nothing)
-    content: bytes = document.write_pdf(pdf_identifier=statement.id.encode(), pdf_tags=True)
+    content: bytes = document.write_pdf(pdf_identifier=identifier.encode(), pdf_tags=True)
     return content
 
 
@@ -124,6 +127,7 @@ def as_html(statement: Statement, charges: Sequence[Charge]) -> str:
         month=month_in_french(statement.month),
         rate=rate_in_french,
         units=UNITS,
+        departments={part.id: part.name for part in statement.departments},
         outcomes=OUTCOMES,
         day=_day,
         share=lambda cents: decimal_text(cents * 10_000 // statement.gauge.ceiling_cents),

@@ -1,8 +1,9 @@
-"""When the time has come: months are closed some days after their end, once, whoever else closes them by hand."""
+"""When the time has come: months are closed some days after their end, and their statements printed ahead."""
 
 from collections.abc import Mapping
 
-from services.billing import use_cases
+from services.billing import documents, queries, use_cases
+from services.billing.domain.errors import PrintingUnavailable
 from services.billing.repository import Contracts
 from services.billing.settings import BillingSettings
 from services.kit.clock import utc_now
@@ -11,7 +12,10 @@ from services.kit.jobs import Job
 
 
 def close_due_months(database: Database, *, delay_days: int) -> Mapping[str, object]:
-    """Close every month that is due, oldest first, each in a transaction of its own; return the counts."""
+    """Close every month that is due, oldest first, each in a transaction of its own; return how many.
+
+    Closing by hand at the same time is harmless: a month is closed once.
+    """
     with database.view() as view:
         contract_ids = Contracts(view).ids()
     months = statements = 0
@@ -23,9 +27,30 @@ def close_due_months(database: Database, *, delay_days: int) -> Mapping[str, obj
                 if month is None:
                     break
                 closing = use_cases.close_month(tx, contract_id, month, at=now)
-            months += closing.is_new
+            months += 1
             statements += len(closing.statements)
     return {"months": months, "statements": statements}
+
+
+def print_statements(database: Database) -> Mapping[str, object]:
+    """Print every statement that was not printed yet, so that nobody waits for paper; return how many.
+
+    Where the machine cannot print, nothing fails: whoever asks for the PDF is told what to install.
+    """
+    printed = 0
+    while True:
+        with database.view() as view:
+            waiting = queries.list_without(view, "pdf", limit=1)
+            charges = queries.lines_of(view, waiting[0].id) if waiting else []
+        if not waiting:
+            return {"printed": printed}
+        try:
+            content = documents.as_pdf(waiting[0], charges)
+        except PrintingUnavailable as refusal:
+            return {"printed": printed, "unavailable": refusal.detail}
+        with database.transaction() as tx:
+            use_cases.keep_document(tx, waiting[0].id, "pdf", content, at=utc_now())
+        printed += 1
 
 
 def jobs(settings: BillingSettings) -> tuple[Job, ...]:
@@ -34,4 +59,7 @@ def jobs(settings: BillingSettings) -> tuple[Job, ...]:
     def close_months(database: Database) -> Mapping[str, object]:
         return close_due_months(database, delay_days=settings.closing_delay_days)
 
-    return (Job("close-months", settings.closing_every_seconds, close_months),)
+    return (
+        Job("close-months", settings.closing_every_seconds, close_months),
+        Job("print-statements", settings.printing_every_seconds, print_statements),
+    )

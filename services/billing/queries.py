@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     false,
     func,
     literal,
@@ -29,7 +30,17 @@ from services.billing.domain.ledger import Account, balances_of
 from services.billing.domain.price_list import PriceList
 from services.billing.domain.statement import Month, Statement
 from services.billing.repository import Contracts, Document, Documents, charge_of, contract_of, statement_of
-from services.billing.tables import balances, charges, closings, contracts, exports, holds, ledger, statements
+from services.billing.tables import (
+    balances,
+    charges,
+    closings,
+    contracts,
+    documents,
+    exports,
+    holds,
+    ledger,
+    statements,
+)
 from services.kit.database import View
 from services.kit.http.access import Caller
 
@@ -329,6 +340,17 @@ def get_statement(view: View, sight: Sight, statement_id: str) -> Statement:
 def get_document(view: View, statement_id: str, format_: str) -> Document | None:
     """Return a statement's bytes as they were first rendered, if they were."""
     return Documents(view).get(statement_id, format_)
+
+
+def list_without(view: View, format_: str, *, limit: int) -> list[Statement]:
+    """Return the oldest statements that were never rendered in this format."""
+    rows = view.execute(
+        select(statements)
+        .where(~exists().where(documents.c.statement_id == statements.c.id, documents.c.format == format_))
+        .order_by(statements.c.id)
+        .limit(limit)
+    )
+    return [statement_of(row) for row in rows]
 
 
 def list_exports(view: View, statement_id: str, *, limit: int) -> list[Export]:

@@ -14,3 +14,4 @@ class BillingSettings(ServiceSettings):
     closing_delay_days: int = Field(default=5, ge=0, le=27)
     """How many days after a month's end the schedule closes it, so that late reports still find it open."""
     closing_every_seconds: float = Field(default=3600, gt=0)
+    printing_every_seconds: float = Field(default=60, gt=0)

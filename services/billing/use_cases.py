@@ -296,12 +296,17 @@ class Taker:
     name: str
 
 
+def keep_document(tx: Transaction, statement_id: str, format_: str, content: bytes, *, at: datetime) -> Document:
+    """Keep a statement's bytes unless some were kept before; return the kept ones."""
+    rendered = Document(statement_id, format_, sha256(content).hexdigest(), content)
+    return NewDocuments(tx).keep_first(rendered, at=at)
+
+
 def keep_export(
     tx: Transaction, statement_id: str, format_: str, content: bytes, *, taker: Taker, at: datetime
 ) -> Document:
-    """Keep a statement's bytes unless some were kept before, log who takes them, and return the kept ones."""
-    rendered = Document(statement_id, format_, sha256(content).hexdigest(), content)
-    document = NewDocuments(tx).keep_first(rendered, at=at)
+    """Do the same, and log who takes them."""
+    document = keep_document(tx, statement_id, format_, content, at=at)
     NewDocuments(tx).log_export(document, account_id=taker.account_id, account_name=taker.name, at=at)
     return document
 

@@ -74,14 +74,14 @@ class StatementOut(BaseModel):
 
 
 class ItemOut(BaseModel):
-    """All charged lines of one price; `price_list_version` is 0 for what a rule of the contract charges."""
+    """All charged lines of one price. What a rule of the contract charges has version 0 and no unit price."""
 
     code: str
     label: str
     unit: Unit
     price_list_version: int
     quantity: int
-    unit_price: str
+    unit_price: str | None
     vat_percent: str
     amount: str
 
@@ -159,7 +159,7 @@ def _detail(statement: Statement, charges: Sequence[Charge]) -> StatementDetailO
                 unit=item.unit,
                 price_list_version=item.price_list_version,
                 quantity=item.quantity,
-                unit_price=decimal_text(item.unit_price_cents),
+                unit_price=None if item.unit_price_cents is None else decimal_text(item.unit_price_cents),
                 vat_percent=percent_text(item.vat_permille),
                 amount=decimal_text(item.amount_cents),
             )

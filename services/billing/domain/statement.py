@@ -4,7 +4,7 @@ Numbers are counted per seller's SIRET and calendar year without a gap; the coun
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from services.billing.domain.ceiling import Ceiling
@@ -54,14 +54,17 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """All charged lines of one price at one tax rate. `price_list_version` is 0 for what a rule charges."""
+    """All charged lines of one price at one tax rate.
+
+    What a rule of the contract charges has `price_list_version` 0 and no unit price: each leg has its own.
+    """
 
     code: str
     label: str
     unit: Unit
     price_list_version: int
     quantity: int
-    unit_price_cents: int
+    unit_price_cents: int | None
     vat_permille: int
     amount_cents: int
 
@@ -191,7 +194,7 @@ def close(
     ValueError
         When a charge is not settled, not the seller's, not billable, or later than the month.
     """
-    sums: dict[tuple[str, int, int, int, str, Unit], int] = {}
+    items: dict[tuple[str, int, int, int, str], Item] = {}
     lines = 0
     for charge in charges:
         settlement = charge.settlement
@@ -207,12 +210,14 @@ def close(
         for line in settlement.lines:
             lines += 1
             version = charge.estimate.price_list_version if by_list else 0
-            key = (line.code, version, line.unit_price_cents, settlement.vat_permille, line.label, line.unit)
-            sums[key] = sums.get(key, 0) + line.quantity
-    items = tuple(
-        Item(code, label, unit, version, quantity, price, permille, quantity * price)
-        for (code, version, price, permille, label, unit), quantity in sorted(sums.items())
-    )
+            price_cents = line.unit_price_cents if by_list else None
+            key = (line.code, version, price_cents or 0, settlement.vat_permille, line.label)
+            item = items.get(key) or Item(
+                line.code, line.label, line.unit, version, 0, price_cents, settlement.vat_permille, 0
+            )
+            items[key] = replace(
+                item, quantity=item.quantity + line.quantity, amount_cents=item.amount_cents + line.amount_cents
+            )
     names = {department.id: department.name for department in contract.departments}
     departments = []
     for department_id in sorted({charge.department_id for charge in charges}):
@@ -235,8 +240,8 @@ def close(
         month=month,
         issued_on=contract.local_date(at),
         closed_at=at,
-        items=items,
-        taxes=taxes(totals_by_rate((item.vat_permille, item.amount_cents) for item in items)),
+        items=tuple(items[key] for key in sorted(items)),
+        taxes=taxes(totals_by_rate((item.vat_permille, item.amount_cents) for item in items.values())),
         departments=tuple(departments),
         legs=len(charges),
         lines=lines,
