@@ -1,17 +1,17 @@
 """The solver: OR-Tools' routing library behind whole numbers; the only file that knows it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
-from services.dispatch.planning.plan import LeftOut, Plan, StopKind, is_equipped, route_through
-from services.dispatch.planning.problem import Request, RoutingProblem
+from services.dispatch.planning.plan import LeftOut, Plan, StopKind, is_equipped, route_through, stop_of
+from services.dispatch.planning.problem import Request, RoutingProblem, Vehicle
 
 SHARE_OF_THE_LIBRARY = 0.9
-"""Of the time given; the rest is for requests it left aside, all of them where it found nothing yet."""
+"""Of the time given; the rest is for requests that it left aside."""
 
 UNSERVED = -1
 """What the library calls the vehicle of a node that none visits."""
@@ -49,18 +49,41 @@ def solve(problem: RoutingProblem, *, limit: Limit, seed: int = 0, watch: Watch 
     began = time.monotonic()
     candidates = [request for request in problem.requests if any(is_equipped(v, request) for v in problem.vehicles)]
     candidates = [candidates[index] for index in np.random.default_rng(seed).permutation(len(candidates))]
-    sequences: list[list[Call]] = [[] for _ in problem.vehicles]
-    if candidates:
+    deadline = began + limit.seconds if isinstance(limit, Seconds) else None
+    # A plan is there at once: on a large problem the library takes many seconds to its first.
+    best = _Best(problem, began, watch)
+    best.offer(_insert(problem, candidates, [[] for _ in problem.vehicles], deadline))
+    gone = time.monotonic() - began
+    # Its model alone takes seconds then, which no limit interrupts.
+    if candidates and (isinstance(limit, Steps) or gone < limit.seconds / 2):
         model = _Model(problem, candidates)
         if watch:
-            model.watch(lambda found: watch(time.monotonic() - began, _plan(problem, found)))
-        sequences = model.search(limit) or sequences
-    deadline = began + limit.seconds if isinstance(limit, Seconds) else None
-    added = _insert(problem, candidates, sequences, deadline)
-    plan = _plan(problem, sequences)
-    if watch and added:
-        watch(time.monotonic() - began, plan)
-    return plan
+            model.watch(best.offer)
+        if found := model.search(limit, time.monotonic() - began):
+            best.offer(_insert(problem, candidates, found, deadline))
+    return best.plan
+
+
+class _Best:
+    """The best plan so far: serves most, then costs least."""
+
+    def __init__(self, problem: RoutingProblem, began: float, watch: Watch | None) -> None:
+        self._problem = problem
+        self._began = began
+        self._watch = watch
+        self._rank: tuple[int, int] | None = None
+        self.plan = Plan((), ())
+
+    def offer(self, sequences: list[list[Call]]) -> None:
+        """Keep these sequences if they are better than what is known."""
+        plan = _plan(self._problem, sequences)
+        vehicles = self._problem.vehicles_by_id
+        fixed = sum(vehicles[route.vehicle_id].fixed_cost_seconds for route in plan.routes)
+        rank = (len(plan.left_out), plan.travel_seconds + fixed)
+        if self._rank is None or rank < self._rank:
+            self._rank, self.plan = rank, plan
+            if self._watch:
+                self._watch(time.monotonic() - self._began, plan)
 
 
 class _Model:
@@ -119,8 +142,11 @@ class _Model:
                 if len(equipped) < len(vehicles):
                     routing.VehicleVar(node).SetValues([UNSERVED, *equipped])
 
-    def search(self, limit: Limit) -> list[list[Call]] | None:
-        """Return the best sequence of calls found for each vehicle, None where the time was too short for any."""
+    def search(self, limit: Limit, seconds_gone: float) -> list[list[Call]] | None:
+        """Return the best sequence of calls found for each vehicle, None where the time was too short for any.
+
+        `seconds_gone` were used up by making the model.
+        """
         parameters = pywrapcp.DefaultRoutingSearchParameters()
         strategies = routing_enums_pb2.FirstSolutionStrategy
         parameters.first_solution_strategy = strategies.PARALLEL_CHEAPEST_INSERTION
@@ -142,7 +168,8 @@ class _Model:
             annealing = iterated.reference_solution_acceptance_strategy.simulated_annealing
             annealing.initial_temperature = max(1.0, self._mean_leg)
             annealing.final_temperature = max(0.01, self._mean_leg / 100)
-            parameters.time_limit.FromMilliseconds(max(1, round(limit.seconds * 1000 * SHARE_OF_THE_LIBRARY)))
+            seconds_left = limit.seconds * SHARE_OF_THE_LIBRARY - seconds_gone
+            parameters.time_limit.FromMilliseconds(max(1, round(seconds_left * 1000)))
         else:
             # The temperature may follow the clock; improvement alone does not.
             iterated.reference_solution_acceptance_strategy.greedy_descent.SetInParent()
@@ -181,36 +208,96 @@ class _Model:
 
 def _insert(
     problem: RoutingProblem, candidates: list[Request], sequences: list[list[Call]], deadline: float | None
-) -> bool:
-    """Put each request that is in no sequence at its cheapest place, where there is one; tell whether any was put."""
+) -> list[list[Call]]:
+    """Return the sequences with each request that is in none of them at its cheapest place, where there is one."""
     planned = {request.id for calls in sequences for request, _ in calls}
-    added = False
-    for request in candidates:
-        if request.id in planned:
-            continue
+    left_aside = [request for request in candidates if request.id not in planned]
+    if not left_aside:
+        return sequences
+    rides: list[list[int]] = problem.travel_seconds.tolist()
+    tables = [_Timetable(rides, vehicle, calls) for vehicle, calls in zip(problem.vehicles, sequences, strict=True)]
+    for request in left_aside:
         best: tuple[int, int, list[Call]] | None = None
-        for index, (vehicle, calls) in enumerate(zip(problem.vehicles, sequences, strict=True)):
-            if deadline and time.monotonic() > deadline:
-                return added
-            route = route_through(problem, vehicle, calls) if calls else None
-            cost = route.travel_seconds if route else -vehicle.fixed_cost_seconds
-            for tried in _insertions(calls, request):
-                route = route_through(problem, vehicle, tried) if is_equipped(vehicle, request) else None
-                if route and (best is None or route.travel_seconds - cost < best[0]):
-                    best = (route.travel_seconds - cost, index, tried)
+        for index, table in enumerate(tables):
+            place = table.cheapest_place(request) if is_equipped(table.vehicle, request) else None
+            if place and (best is None or place[0] < best[0]):
+                best = (place[0], index, place[1])
         if best:
-            sequences[best[1]] = best[2]
-            added = True
-    return added
+            _, index, calls = best
+            tables[index] = _Timetable(rides, problem.vehicles[index], calls)
+        if deadline is not None and time.monotonic() > deadline:
+            break
+    return [table.calls for table in tables]
 
 
-def _insertions(calls: list[Call], request: Request) -> list[list[Call]]:
-    pickup, drop = (request, StopKind.PICKUP), (request, StopKind.DROP)
-    return [
-        [*calls[:first], pickup, *calls[first:second], drop, *calls[second:]]
-        for first in range(len(calls) + 1)
-        for second in range(first, len(calls) + 1)
-    ]
+class _Timetable:
+    """A vehicle's calls with how early it leaves each and how late it may begin it: a place is tried without a ride."""
+
+    def __init__(self, rides: list[list[int]], vehicle: Vehicle, calls: list[Call]) -> None:
+        self.vehicle = vehicle
+        self._rides = rides
+        self.calls = calls
+        self._stops = [stop_of(*call) for call in calls]
+        self._points = [vehicle.start_point, *(stop.point for stop in self._stops), vehicle.end_point]
+        self._leaves = [vehicle.shift_start_seconds]  # [k]: before call k
+        self._aboard = [(0,) * len(vehicle.capacities)]  # [k]: before call k
+        for index, ((request, kind), stop) in enumerate(zip(calls, self._stops, strict=True)):
+            arrival = self._leaves[-1] + rides[self._points[index]][stop.point]
+            self._leaves.append(max(arrival, stop.window_start_seconds) + stop.service_seconds)
+            sign = 1 if kind is StopKind.PICKUP else -1
+            self._aboard.append(tuple(a + sign * b for a, b in zip(self._aboard[-1], request.loads, strict=True)))
+        self._latest = [vehicle.shift_end_seconds]  # [k]: to begin call k, or to be home
+        for index in range(len(calls) - 1, -1, -1):
+            stop = self._stops[index]
+            ride = rides[stop.point][self._points[index + 2]]
+            self._latest.insert(0, min(stop.window_end_seconds, self._latest[0] - ride - stop.service_seconds))
+
+    def cheapest_place(self, request: Request) -> tuple[int, list[Call]] | None:
+        """Return what serving the request costs more at least, and the calls with it; None where it fits nowhere."""
+        best: tuple[int, int, int] | None = None
+        unused = 0
+        if not self.calls:  # the way from start to end is not ridden yet
+            unused = self._rides[self._points[0]][self._points[1]] + self.vehicle.fixed_cost_seconds
+        for first in range(len(self.calls) + 1):
+            for second, extra in self._drops(request, first):
+                if best is None or extra + unused < best[0]:
+                    best = (extra + unused, first, second)
+        if best is None:
+            return None
+        extra, first, second = best
+        before, between, after = self.calls[:first], self.calls[first:second], self.calls[second:]
+        return extra, [*before, (request, StopKind.PICKUP), *between, (request, StopKind.DROP), *after]
+
+    def _drops(self, request: Request, first: int) -> Iterator[tuple[int, int]]:
+        """With the pickup before call `first`, yield each call before which the drop fits, and the seconds it adds."""
+        rides, pickup, drop = self._rides, request.pickup, request.drop
+        here = self._points[first]
+        added = rides[here][pickup.point]
+        start = max(self._leaves[first] + added, pickup.window_start_seconds)
+        if start > pickup.window_end_seconds:
+            return
+        leaves, here = start + pickup.service_seconds, pickup.point
+        for second in range(first, len(self.calls) + 1):
+            if any(
+                a + b > c for a, b, c in zip(self._aboard[second], request.loads, self.vehicle.capacities, strict=True)
+            ):
+                return
+            following = self._points[second + 1]
+            start = max(leaves + rides[here][drop.point], drop.window_start_seconds)
+            done = start + drop.service_seconds
+            if start <= drop.window_end_seconds and done + rides[drop.point][following] <= self._latest[second]:
+                there = rides[here][drop.point] + rides[drop.point][following]
+                replaced = rides[self._points[second]][following]
+                yield second, added + there - replaced
+            if second == len(self.calls):
+                return
+            if second == first:
+                added += rides[here][following] - rides[self._points[first]][following]
+            stop = self._stops[second]
+            start = max(leaves + rides[here][following], stop.window_start_seconds)
+            if start > self._latest[second]:
+                return
+            leaves, here = start + stop.service_seconds, following
 
 
 def _plan(problem: RoutingProblem, sequences: list[list[Call]]) -> Plan:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 
 from services.dispatch.planning.check import check
-from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.plan import Plan, StopKind, is_equipped, route_through
 from services.dispatch.planning.problem import Request, RoutingProblem, Stop, Vehicle
 from services.dispatch.planning.reasons import explain
-from services.dispatch.planning.solve import Limit, Seconds, Steps, solve
+from services.dispatch.planning.solve import Limit, Seconds, Steps, _Timetable, solve
 from tests.strategies import problems
 
 DAY = (0, 86_400)
@@ -77,6 +77,35 @@ def test_a_whole_day_is_rideable_and_loses_no_request(seed: int) -> None:
     assert plan.planned
     assert plan.left_out
     assert len(plan.planned) + len(plan.left_out) == 50
+
+
+@given(problems())
+@settings(deadline=None)
+def test_the_cheapest_place_is_the_one_found_by_trying_all(problem: RoutingProblem) -> None:
+    plan = solve(problem, limit=Steps(1))
+    rides = problem.travel_seconds.tolist()
+    for vehicle in problem.vehicles:
+        visits = [visit for route in plan.routes if route.vehicle_id == vehicle.id for visit in route.visits]
+        calls = [(problem.requests_by_id[visit.request_id], visit.kind) for visit in visits]
+        now = sum(route.travel_seconds for route in plan.routes if route.vehicle_id == vehicle.id)
+        for request in problem.requests:
+            if request.id in plan.planned or not is_equipped(vehicle, request):
+                continue
+            pickup, drop = (request, StopKind.PICKUP), (request, StopKind.DROP)
+            tried = [
+                route_through(problem, vehicle, [*calls[:first], pickup, *calls[first:second], drop, *calls[second:]])
+                for first in range(len(calls) + 1)
+                for second in range(first, len(calls) + 1)
+            ]
+            costs = [
+                route.travel_seconds - now + (0 if calls else vehicle.fixed_cost_seconds) for route in tried if route
+            ]
+            place = _Timetable(rides, vehicle, calls).cheapest_place(request)
+            assert (place and place[0]) == (min(costs) if costs else None)
+            if place:
+                ridden = route_through(problem, vehicle, place[1])
+                assert ridden is not None
+                assert ridden.travel_seconds == now + place[0] - (0 if calls else vehicle.fixed_cost_seconds)
 
 
 @given(problems())
