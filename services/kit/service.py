@@ -129,6 +129,7 @@ def assemble(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"metrics": False, "logs": False},  # ours are at /metrics and on standard error
     )
     accounts = AccountsFile(house.accounts)
     accounts.all()  # a file that cannot be read is better noticed now than by the first who logs in

@@ -13,6 +13,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Form, Request, Response
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, func, insert, select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.kit import clock
 from services.kit.database import Database, View
@@ -188,6 +189,10 @@ def notebook_router(held: threading.Event, runs: list[str]) -> APIRouter:
             "now": now,
         }
 
+    @router.get("/v1/away")
+    def away(caller: Annotated[Caller, needs()]) -> None:
+        raise PoolTimeout("no connection within 30 s to db.internal")
+
     @router.get("/v1/broken")
     def broken(caller: Annotated[Caller, needs()]) -> None:
         raise RuntimeError("the secret of the house")
@@ -289,9 +294,9 @@ def open_house(notebook: Service, house_settings: HouseSettings) -> Open:
     """Open a house with other settings."""
 
     @asynccontextmanager
-    async def opened(**changes: Any) -> AsyncIterator[House]:
+    async def opened(database: Database = notebook.database, **changes: Any) -> AsyncIterator[House]:
         held, runs = threading.Event(), list[str]()
-        service = replace(notebook, routers=[notebook_router(held, runs)])
+        service = replace(notebook, database=database, routers=[notebook_router(held, runs)])
         app = assemble([service], house_settings.model_copy(update=changes), topics=[])
         async with app.router.lifespan_context(app):
             yield House(app, held, runs)

@@ -2,9 +2,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from services.kit import clock
+from services.kit.database import Database
+from services.kit.http import idempotency
 from services.kit.http.idempotency import KEPT_FOR, forget_answers
 from services.kit.service import Service
+from tests.servers.postgres import PostgresServer
 
 KEY = {"Idempotency-Key": "01a20b6a"}
 
@@ -78,3 +83,32 @@ async def test_a_key_that_is_too_long_is_refused(house: Any) -> None:
         answer = await client.post("/v1/notes", json={"text": "un"}, headers={"Idempotency-Key": "k" * 256})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == {"in": "header", "name": "Idempotency-Key"}
+
+
+async def test_two_processes_share_the_keys_on_one_server(
+    postgres_server: PostgresServer, notebook: Service, open_house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres_server.create_database()
+    monkeypatch.setattr(idempotency, "_running", _Forgetful())  # as if each house were another process
+    one_db, other_db = Database(url, notebook.database.metadata), Database(url, notebook.database.metadata)
+    async with (
+        open_house(database=one_db) as one,
+        open_house(database=other_db) as other,
+        one.writer() as here,
+        other.writer() as there,
+    ):
+        first = asyncio.create_task(here.post("/v1/notes", json={"text": "attendre"}, headers=KEY))
+        await asyncio.sleep(0.5)
+        meanwhile = await there.post("/v1/notes", json={"text": "attendre"}, headers=KEY)
+        one.held.set()
+        assert (await first).status_code == 201
+        after = await there.post("/v1/notes", json={"text": "attendre"}, headers=KEY)
+        listed = await there.get("/v1/notes")
+    assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "idempotency-key-running")
+    assert (after.status_code, after.content) == (201, (await first).content)
+    assert len(listed.json()["items"]) == 1
+
+
+class _Forgetful(set[Any]):
+    def __contains__(self, item: object) -> bool:
+        return False

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from services.kit.http import problems
 from services.kit.telemetry import JsonLines
 
 
@@ -99,6 +100,26 @@ async def test_a_fault_of_ours_shows_a_number_and_no_cause(house: Any, caplog: p
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
     assert f'"request_id": "{answer.json()["request_id"]}"' in caplog.text
     assert "secret of the house" in caplog.text
+
+
+async def test_a_database_that_is_away_is_worth_another_try(house: Any) -> None:
+    async with house.writer() as client:
+        answer = await client.get("/v1/away")
+    assert (answer.status_code, answer.json()["code"]) == (503, "store-away")
+    assert answer.headers["Retry-After"] == "2"
+    assert "db.internal" not in answer.text
+
+
+async def test_a_page_that_fails_while_telling_a_fault_falls_back_to_json(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no template")
+
+    monkeypatch.setattr(problems, "error_page", broken)
+    async with house.client(headers={"Accept": "text/html"}) as client:
+        answer = await client.get("/nulle-part")
+    assert (answer.status_code, answer.json()["code"]) == (500, "server-fault")
 
 
 async def test_a_person_gets_a_page_and_a_program_gets_json(house: Any) -> None:
