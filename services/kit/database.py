@@ -221,10 +221,11 @@ def insert_new(
 ) -> CursorResult[Any]:
     """Insert the rows whose key is not there yet; those that are stay as they are.
 
-    With `returning`, the result gives these columns of the rows that were new.
+    `rowcount` of the result says how many were new; with `returning`, it gives these columns of them.
     """
     build = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
     statement: Any = build(table).values(list(rows)).on_conflict_do_nothing()
+    statement = statement.execution_options(preserve_rowcount=True)
     return tx.execute(statement.returning(*returning) if returning else statement)
 
 

@@ -61,7 +61,8 @@ def take(database: Database, name: str, *, seconds: float, holder: str = "") -> 
         now = real_seconds()
         if _renew(tx, name, owner, now + seconds, or_(_LEASES.c.owner == owner, _LEASES.c.expires < now)):
             return True
-        if insert_new(tx, _LEASES, [{"name": name, "owner": owner, "expires": now + seconds}]).rowcount == 1:
+        row = {"name": name, "owner": owner, "expires": now + seconds}
+        if insert_new(tx, _LEASES, [row], _LEASES.c.name).first():
             return True
         held_by: str = tx.execute(select(_LEASES.c.owner).where(_LEASES.c.name == name)).scalar_one()
         return _is_gone(held_by.partition("@")[2]) and _renew(

@@ -72,6 +72,8 @@ class LogBus:
         """
         self.member_seconds = member_seconds
         self.glance_seconds = glance_seconds
+        self.commits = 0
+        """How many commits this bus has made so far; several batches may share one."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = _connect(path, synchronous="FULL")
@@ -153,6 +155,7 @@ class LogBus:
                 "UPDATE partition SET next = ? WHERE id = ?", [(ends[row], row) for row in touched]
             )
             self._writer.execute("COMMIT")
+            self.commits += 1
         except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
