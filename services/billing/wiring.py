@@ -1,5 +1,7 @@
 """Billing put together."""
 
+from pathlib import Path
+
 from services.billing import api, pages
 from services.billing.handlers import HEARS
 from services.billing.jobs import jobs
@@ -25,5 +27,6 @@ def billing(settings: BillingSettings) -> Service:
         jobs=jobs(settings),
         problems=api.PROBLEMS,
         role_scopes=ROLE_SCOPES,
+        static=Path(__file__).parent / "static",
         links=[Link("/finances", "Finances", "invoices:read")],
     )

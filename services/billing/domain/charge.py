@@ -271,8 +271,8 @@ SHARE_CODES = {Outcome.FAILED_CHARGED: "ECHEC", Outcome.CANCELLED_CHARGED: "ANNU
 
 def _share(outcome: Outcome, percent: int, amount_cents: int, reason: str) -> ChargedLine:
     label = (
-        f"Échec facturable, {percent} % du trajet"
+        f"Échec facturable, {percent}\u00a0% du trajet"
         if outcome is Outcome.FAILED_CHARGED
-        else f"Annulation tardive, {percent} % du trajet"
+        else f"Annulation tardive, {percent}\u00a0% du trajet"
     )
     return ChargedLine(SHARE_CODES[outcome], label, Unit.LEG, 1, amount_cents, 1, 1, reason)
