@@ -142,7 +142,13 @@ class Database:
             self._writer = self._sqlite_engine(read_only=False)
             self._reader = self._sqlite_engine(read_only=True)
         else:
-            self._writer = create_engine(self.url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+            self._writer = create_engine(
+                self.url,
+                pool_size=10,
+                max_overflow=20,
+                pool_pre_ping=True,
+                hide_parameters=True,  # an error must not carry people's data into the log
+            )
             self._reader = self._writer.execution_options(postgresql_readonly=True)
 
     def _sqlite_engine(self, *, read_only: bool) -> Engine:
@@ -151,6 +157,7 @@ class Database:
             poolclass=QueuePool,
             pool_size=1 if not read_only else 8,
             max_overflow=0 if not read_only else 32,
+            hide_parameters=True,
             # SQLAlchemy begins transactions itself, see below; the driver must not.
             connect_args={"check_same_thread": False, "timeout": 10, "isolation_level": None, "cached_statements": 256},
         )

@@ -102,6 +102,17 @@ async def test_a_fault_of_ours_shows_a_number_and_no_cause(house: Any, caplog: p
     assert "secret of the house" in caplog.text
 
 
+async def test_what_people_wrote_does_not_get_into_the_log_with_an_error(
+    house: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house.writer() as client:
+        await client.post("/cahier", data={"text": "Mme Durand, 3e porte"})
+        answer = await client.post("/cahier", data={"text": "Mme Durand, 3e porte"})
+    assert answer.status_code == 500
+    assert "UNIQUE" in caplog.text
+    assert "Durand" not in caplog.text
+
+
 async def test_a_database_that_is_away_is_worth_another_try(house: Any) -> None:
     async with house.writer() as client:
         answer = await client.get("/v1/away")
