@@ -21,7 +21,7 @@ check() { # NAME COMMAND...
 check "format" ruff format --check
 check "lint" ruff check
 check "types" mypy
-check "import rules" lint-imports --no-cache
+check "import rules" lint-imports --no-cache --no-logo
 check "events: style" buf lint proto
 check "events: nothing breaks" buf breaking proto --against proto/released.binpb
 check "events: generated code and AsyncAPI document are up to date" python deploy/proto/generate.py --check

@@ -5,7 +5,7 @@ here=$(dirname "$0")
 
 if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
   python=$("$here/find-python.sh")
-  echo "setting up .venv with $python"
+  echo "setting up .venv with $python; this takes about a minute"
   rm -rf .venv
   "$python" -m venv .venv
 fi
