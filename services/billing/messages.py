@@ -5,12 +5,21 @@ from datetime import UTC, date, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.billing.domain.ceiling import LevelCrossed
-from services.billing.domain.charge import Charge, Fact, FactKind, Order, OrderedLeg, Outcome, Place, Settlement
+from services.billing.domain.charge import (
+    Charge,
+    Fact,
+    FactKind,
+    HoldDecision,
+    Order,
+    OrderedLeg,
+    Outcome,
+    Place,
+    Settlement,
+)
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import OrderUnreadable
 from services.billing.domain.price_list import LegToPrice, Load
 from services.billing.domain.statement import Statement
-from services.billing.repository import HoldDecision
 from services.contracts.billing.v1 import events_pb2 as said_pb2
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.contracts.orders.v1 import events_pb2 as orders_pb2

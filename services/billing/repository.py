@@ -13,6 +13,7 @@ from services.billing.domain.charge import (
     Charge,
     ChargedLine,
     FactKind,
+    HoldDecision,
     Outcome,
     Place,
     Rule,
@@ -56,22 +57,6 @@ class Locked:
 
     ceiling: Ceiling
     terms: Terms
-
-
-@dataclass(frozen=True, slots=True)
-class HoldDecision:
-    """The one decision about an order. `refusal_code` and `refusal` are empty when it was held."""
-
-    order_id: str
-    contract_id: str
-    department_id: str
-    reference: str
-    is_held: bool
-    asked_cents: int
-    left_cents: int
-    decided_at: datetime
-    refusal_code: str = ""
-    refusal: str = ""
 
 
 class Contracts:

@@ -13,7 +13,7 @@ from services.billing.domain import charge as charging
 from services.billing.domain import price_list as pricing
 from services.billing.domain import statement as closing
 from services.billing.domain.ceiling import Ceiling, LegAmount, Movement
-from services.billing.domain.charge import Charge, Fact, Order
+from services.billing.domain.charge import Charge, Fact, HoldDecision, Order
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
     CeilingExceeded,
@@ -30,7 +30,6 @@ from services.billing.repository import (
     Charges,
     Contracts,
     Document,
-    HoldDecision,
     NewContracts,
     NewDocuments,
     Statements,

@@ -123,8 +123,8 @@ def test_numbers_have_no_gap_when_contracts_close_at_once_and_some_closings_fail
         register(either_database, a_contract(cooperatives=(ERDRE, LOIRE) if number % 2 else (LOIRE, ERDRE)))
         for number in range(8)
     ]
-    for contract in contracts:
-        for cooperative in (ERDRE, LOIRE):
+    for number, contract in enumerate(contracts):
+        for cooperative in (ERDRE, LOIRE) if number % 2 else (LOIRE, ERDRE):
             order = an_order(contract)
             hold(either_database, order)
             settle(either_database, handed_over(order.id, cooperative_id=cooperative.id))

@@ -66,6 +66,22 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldDecision:
+    """The one decision about an order. `refusal_code` and `refusal` are empty when it was held."""
+
+    order_id: str
+    contract_id: str
+    department_id: str
+    reference: str
+    is_held: bool
+    asked_cents: int
+    left_cents: int
+    decided_at: datetime
+    refusal_code: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChargedLine:
     """A line that is owed: `quantity` times unit price. `note` is a French remark, empty when all went as announced."""
 
