@@ -8,9 +8,9 @@
 //   stops:  [{"round": id or null, "number": 3 or null, "kind": "pickup" | "drop" | "depot" | "left-out",
 //             "label", "longitude", "latitude", "href": "#…" or null}]
 //
-// `draw(element, data)` draws again with other data. Nothing is asked of another origin. Where WebGL or the map library
-// is missing, the same markers and lines are drawn as a plain picture and the page says so; the table beside the map
-// holds the same facts.
+// `draw(element, data)` draws again with other data, where the reader was looking if she had moved the map. Nothing is
+// asked of another origin. Where WebGL or the map library is missing, the same markers and lines are drawn as a plain
+// picture and the page says so; the table beside the map holds the same facts.
 
 const HERE = new URL(".", import.meta.url);
 const STYLE = "/ville/style.json";
@@ -39,12 +39,14 @@ const looks = (index) => ({ colour: COLOURS[index % COLOURS.length], dash: DASHE
 export async function draw(element, data) {
   const rounds = data.rounds.map((round, index) => ({ ...round, ...looks(index) }));
   const places = gather(data.stops, new Map(rounds.map((round) => [round.id, round])));
+  const seen = element.carte?.wasMoved && { center: element.carte.getCenter(), zoom: element.carte.getZoom() };
   element.carte?.remove();
+  element.carte = null;
   element.replaceChildren();
   const ground = add(element, "div", "carte-fond");
   legend(element, rounds);
   try {
-    element.carte = await paint(ground, rounds, places, element.getAttribute("aria-label"));
+    element.carte = await paint(ground, rounds, places, seen, element.getAttribute("aria-label"));
     element.dataset.etat = "carte";
   } catch (reason) {
     console.info("carte simplifiée :", reason);
@@ -98,7 +100,7 @@ function marker(place) {
   return element;
 }
 
-async function paint(ground, rounds, places, name) {
+async function paint(ground, rounds, places, seen, name) {
   if (!document.createElement("canvas").getContext("webgl2")) throw new Error("no WebGL 2");
   const [maplibre, { Protocol }, style] = await Promise.all([
     import(new URL("vendor/maplibre-gl.mjs", HERE)),
@@ -110,8 +112,7 @@ async function paint(ground, rounds, places, name) {
   const map = new maplibre.Map({
     container: ground,
     style,
-    bounds: bounds(rounds, places),
-    fitBoundsOptions: { padding: 48, maxZoom: 16 },
+    ...(seen || { bounds: bounds(rounds, places), fitBoundsOptions: { padding: 48, maxZoom: 16 } }),
     attributionControl: false,
     cooperativeGestures: true,
     dragRotate: false,
@@ -119,6 +120,8 @@ async function paint(ground, rounds, places, name) {
     touchPitch: false,
     locale: { ...WORDS, "Map.Title": name ? `${name} (${WORDS["Map.Title"]})` : WORDS["Map.Title"] },
   });
+  map.wasMoved = Boolean(seen);
+  map.on("movestart", (event) => { map.wasMoved ||= Boolean(event.originalEvent); }); // by the reader, not by us
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");

@@ -190,6 +190,37 @@ async def test_without_streets_markers_and_lines_stand_on_plain_ground(
     assert complaints == []
 
 
+DRAW_AGAIN = """async () => {
+  const element = document.querySelector("[data-carte]");
+  const before = element.carte.getCenter();
+  const { draw } = await import("/static/dispatch/carte.js");
+  const data = JSON.parse(document.getElementById("donnees").textContent);
+  await draw(element, { rounds: data.rounds.slice(0, 1), stops: data.stops.slice(0, 2) });
+  return [element.carte.getCenter().lat - before.lat, element.querySelectorAll(".carte-legende li").length];
+}"""
+
+
+async def test_drawing_again_fits_the_new_rounds(browser: Browser, app: FastAPI, address: str) -> None:
+    page, _, complaints = await open_page(browser, app, address)
+    shifted, legend = await page.evaluate(DRAW_AGAIN)
+    assert shifted == pytest.approx(0.00025, abs=1e-6)  # the southernmost stop is gone
+    assert legend == 1
+    assert complaints == []
+
+
+async def test_drawing_again_leaves_a_reader_who_moved_where_she_was(
+    browser: Browser, app: FastAPI, address: str
+) -> None:
+    page, _, complaints = await open_page(browser, app, address)
+    await page.keyboard.press("Tab")
+    moved = page.evaluate("() => document.querySelector('[data-carte]').carte.once('moveend').then(() => true)")
+    ended, _ = await asyncio.gather(moved, page.keyboard.press("ArrowUp"))
+    assert ended
+    shifted, _ = await page.evaluate(DRAW_AGAIN)
+    assert shifted == pytest.approx(0, abs=1e-9)
+    assert complaints == []
+
+
 async def test_markers_are_reached_and_named_by_keyboard(browser: Browser, app: FastAPI, address: str) -> None:
     page, _, _ = await open_page(browser, app, address)
     names = []
