@@ -1,13 +1,9 @@
 """The orders service's schema: registers, recurring requests with the dates they have made, orders, legs, history."""
 
-from dataclasses import asdict
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    Connection,
     Date,
     Float,
     ForeignKey,
@@ -18,8 +14,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    event,
-    insert,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -27,7 +21,6 @@ from services.kit.database import BigId, UtcDateTime
 from services.kit.events import add_lane_tables
 from services.kit.http.idempotency import add_idempotency_table
 from services.kit.jobs import add_lease_table
-from services.orders.domain.load import DEFAULT_KINDS
 
 metadata = MetaData()
 add_lane_tables(metadata)
@@ -66,11 +59,6 @@ load_kinds = Table(
     Column("needs_trailer", Boolean, nullable=False),
     Column("max_per_bike", Integer, nullable=False),
 )
-
-
-@event.listens_for(load_kinds, "after_create")
-def _fill_the_catalogue(_table: Table, connection: Connection, **_options: Any) -> None:
-    connection.execute(insert(load_kinds), [asdict(kind) for kind in DEFAULT_KINDS])
 
 
 known_contracts = Table(

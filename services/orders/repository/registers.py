@@ -5,14 +5,14 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, Table, event, insert, select, update
 
 from services.kit.database import Transaction, View, insert_new, put
 from services.kit.errors import NotYet
 from services.orders import tables
 from services.orders.domain.contract import CeilingWarning, Contract, Department
 from services.orders.domain.errors import LoadKindTaken, NotFound
-from services.orders.domain.load import LoadKind
+from services.orders.domain.load import DEFAULT_KINDS, LoadKind
 from services.orders.domain.site import Site, SiteTerms
 
 _TERMS = ("name", "address", "latitude", "longitude", "access_note", "contact", "opening_note", "service_seconds")
@@ -58,6 +58,11 @@ class Sites:
 
 def _site_row(site: Site) -> dict[str, Any]:
     return {"id": site.id, "department_id": site.department_id, "version": site.version, **asdict(site.terms)}
+
+
+@event.listens_for(tables.load_kinds, "after_create")
+def _fill_the_catalogue(_table: Table, connection: Connection, **_options: Any) -> None:
+    connection.execute(insert(tables.load_kinds), [asdict(kind) for kind in DEFAULT_KINDS])
 
 
 class LoadKinds:
