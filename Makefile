@@ -30,7 +30,7 @@ demo: .venv/ready  ## a month on a simulated clock, with a printed account
 	@exec $(VENV)/tournee demo
 
 bench: .venv/ready  ## what we measure, beside a peer or a limit
-	@for part in lane http; do $(VENV)/python -m bench.$$part || exit 1; done
+	@exec $(VENV)/python -m bench
 
 clean:  ## forget what was set up and fetched
 	rm -rf .venv .servers build dist *.egg-info services/dispatch/static/vendor deploy/browser/node_modules
