@@ -75,8 +75,8 @@ def read_lilim(name: str, text: str) -> Instance:
     Distance and time are both Euclidean. Raises UnreadableInstance, FaultyProblem.
     """
     lines = [line.split() for line in text.splitlines() if line.strip()]
-    vehicles, capacity, _speed = _numbers(lines[0] if lines else [], 3, "de la première ligne")
-    nodes = [_numbers(line, 9, f"du nœud {index}") for index, line in enumerate(lines[1:])]
+    vehicles, capacity, _speed = _numbers(lines[0] if lines else [], 3, "La première ligne")
+    nodes = [_numbers(line, 9, f"La ligne du nœud {index}") for index, line in enumerate(lines[1:])]
     corners = np.array([(node[1], node[2]) for node in nodes], dtype=float).reshape(-1, 2)
     apart = corners[:, None, :] - corners[None, :, :]
     distances = np.hypot(apart[..., 0], apart[..., 1])
@@ -92,10 +92,14 @@ def read_sartori(name: str, text: str) -> Instance:
     head, _, rest = text.partition("NODES")
     body, _, edges = rest.partition("EDGES")
     headers = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in head.splitlines())}
-    (size,) = _numbers([headers.get("SIZE", "")], 1, "de SIZE")
-    (capacity,) = _numbers([headers.get("CAPACITY", "")], 1, "de CAPACITY")
-    nodes = [_numbers(line.split(), 9, f"du nœud {index}") for index, line in enumerate(body.strip().splitlines())]
-    cells = [_numbers(line.split(), int(size), "de la matrice") for line in edges.splitlines() if _is_row(line)]
+    (size,) = _numbers([headers.get("SIZE", "")], 1, "SIZE")
+    (capacity,) = _numbers([headers.get("CAPACITY", "")], 1, "CAPACITY")
+    nodes = [
+        _numbers(line.split(), 9, f"La ligne du nœud {index}") for index, line in enumerate(body.strip().splitlines())
+    ]
+    cells = [
+        _numbers(line.split(), int(size), "Chaque ligne de la matrice") for line in edges.splitlines() if _is_row(line)
+    ]
     if len(nodes) != size or len(cells) != size:
         raise UnreadableInstance(f"Le fichier annonce {size:.0f} nœuds, il en a {len(nodes)} et {len(cells)} lignes.")
     rows = [(int(node[0]), *(int(cell) for cell in node[3:])) for node in nodes]
@@ -169,7 +173,7 @@ def _numbers(cells: Sequence[str], count: int, where: str) -> list[float]:
     except ValueError:
         numbers = []
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise UnreadableInstance(f"La ligne {where} doit contenir {count} nombre(s).")
+        raise UnreadableInstance(f"{where} doit contenir {count} nombre{'s' if count > 1 else ''}.")
     return numbers
 
 
