@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_
@@ -12,7 +12,7 @@ from services.kit.http.answers import BadCursor
 from services.orders import tables
 from services.orders.domain.contract import Contract
 from services.orders.domain.errors import NotFound
-from services.orders.domain.order import Actor, Order, Step
+from services.orders.domain.order import Actor, Flow, Order, Status, Step
 from services.orders.domain.recurring_request import RecurringRequest
 from services.orders.domain.site import Site
 from services.orders.repository import Contracts, orders_of
@@ -104,6 +104,54 @@ def history(view: View, order_id: str) -> list[Step]:
     columns = tables.steps.c
     rows = view.execute(select(tables.steps).where(columns.order_id == order_id).order_by(columns.at, columns.id))
     return [Step(row.at, row.what, Actor(row.actor), row.leg, row.cause) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarEntry:
+    """One leg on its day, for a calendar."""
+
+    order_id: str
+    reference: str
+    department_id: str
+    leg: int
+    flow: Flow
+    status: Status
+    day: date
+    pickup_start: datetime
+    pickup_site: str
+    drop_site: str
+
+
+def calendar(
+    view: View, department_id: str | None, first: date, last: date, *, site_id: str | None = None
+) -> list[CalendarEntry]:
+    """Return the legs of these days, both included, by the opening of their pickup window."""
+    order, leg = tables.orders.c, tables.legs.c
+    query = (
+        select(order.id, order.reference, order.department_id, order.flow, tables.legs)
+        .join(tables.legs, leg.order_id == order.id)
+        .where(leg.service_date >= first, leg.service_date <= last)
+    )
+    if department_id is not None:
+        query = query.where(order.department_id == department_id)
+    if site_id is not None:
+        query = query.where(or_(leg.pickup_site_id == site_id, leg.drop_site_id == site_id))
+    entries = [
+        CalendarEntry(
+            order_id=row.id,
+            reference=row.reference,
+            department_id=row.department_id,
+            leg=row.number,
+            flow=Flow(row.flow),
+            status=Status(row.status),
+            day=row.service_date,
+            pickup_start=datetime.fromisoformat(row.body["pickup"]["window"][0]),
+            pickup_site=row.body["pickup"]["site_name"],
+            drop_site=row.body["drop"]["site_name"],
+        )
+        for row in view.execute(query)
+    ]
+    return sorted(entries, key=lambda entry: (entry.day, entry.pickup_start, entry.drop_site, entry.order_id))
 
 
 def list_sites(

@@ -114,12 +114,12 @@ def check_order(tx: Transaction, asked: Asked, *, at: datetime) -> Judged:
     return judged
 
 
-def place_order(tx: Transaction, asked: Asked, *, actor: Actor, at: datetime) -> Order:
-    """Let an order exist and say so. Raises as `check_order`."""
+def place_order(tx: Transaction, asked: Asked, *, actor: Actor, at: datetime, order_id: str | None = None) -> Order:
+    """Let an order exist and say so, under an id of its own unless one is given. Raises as `check_order`."""
     judged = check_order(tx, asked, at=at)
     (reference,) = Orders(tx).next_references(at.year, 1)
     order = Order(
-        id=new_id(),
+        id=order_id or new_id(),
         reference=reference,
         department_id=asked.department_id,
         contract_id=judged.contract.id,

@@ -102,11 +102,20 @@ def _coming(terms: RequestTerms, at: datetime) -> Iterator[Occurrence]:
 
 
 def create(
-    tx: Transaction, department_id: str, terms: RequestTerms, *, horizon_days: int, at: datetime
+    tx: Transaction,
+    department_id: str,
+    terms: RequestTerms,
+    *,
+    horizon_days: int,
+    at: datetime,
+    request_id: str | None = None,
 ) -> tuple[RecurringRequest, Unfolded]:
-    """Register a recurring request and unfold its first orders at once. Raises as `check_request`."""
+    """Register a recurring request, under an id of its own unless one is given, and unfold its first orders at once.
+
+    Raises as `check_request`.
+    """
     check_request(tx, department_id, terms, at=at)
-    request = RecurringRequest(new_id(), department_id, terms, at)
+    request = RecurringRequest(request_id or new_id(), department_id, terms, at)
     RecurringRequests(tx).add(tx, request)
     unfolded = unfold(tx, request, horizon_days=horizon_days, at=at)
     return replace(request, problem=unfolded.problem), unfolded
