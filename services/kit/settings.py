@@ -25,8 +25,8 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 class ServiceSettings(BaseSettings):
     """What every service needs; a service's own settings inherit from it and give the prefix.
 
-    `class OrdersSettings(ServiceSettings): model_config = SettingsConfigDict(env_prefix="ORDERS_")` reads
-    `ORDERS_DATABASE_URL` (default `sqlite:///var/orders.db`) and `ORDERS_DATA_DIR` (default `var/orders`).
+    `class NotesSettings(ServiceSettings): model_config = SettingsConfigDict(env_prefix="NOTES_")` reads
+    `NOTES_DATABASE_URL` (default `sqlite:///var/notes.db`) and `NOTES_DATA_DIR` (default `var/notes`).
     """
 
     model_config = SettingsConfigDict(extra="forbid", populate_by_name=True)
@@ -40,7 +40,7 @@ class ServiceSettings(BaseSettings):
     def _name_defaults(self) -> Self:
         name = self.model_config.get("env_prefix", "").rstrip("_").lower()
         if not name:
-            raise ValueError("a service's settings need an env_prefix, for example ORDERS_")
+            raise ValueError("a service's settings need an env_prefix, for example NOTES_")
         if not self.database_url:
             self.database_url = f"sqlite:///var/{name}.db"
         if self.data_dir == Path():

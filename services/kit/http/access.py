@@ -36,8 +36,6 @@ Use = Literal["session", "api"]
 _hasher = PasswordHasher()
 CROWD = 50
 """How many may wait for their secret to be checked."""
-_DECOY = _hasher.hash(secrets.token_urlsafe(16))
-"""Checked when the account is unknown, so that the answer takes as long."""
 
 
 @dataclass(frozen=True)
@@ -317,6 +315,8 @@ class Access:
         self.accounts = accounts
         self.tokens = tokens
         self.throttle = Throttle()
+        # Checked when the account is unknown, so that the answer takes as long.
+        self._decoy = _hasher.hash(secrets.token_urlsafe(16))
         # Each check takes 64 MiB and a processor: a crowd at the door must not take the whole house.
         self._hashing = CapacityLimiter(2)
         self._role_scopes: dict[str, frozenset[str]] = {}
@@ -354,7 +354,7 @@ class Access:
         account = self.accounts.get(login)
         if account is not None and account.is_machine != is_machine:
             account = None
-        secret_hash = account.secret_hash if account else _DECOY
+        secret_hash = account.secret_hash if account else self._decoy
         # Counted before the check, or a hundred guesses sent at once would all be let through.
         self.throttle.failed(login)
         is_right = await to_thread.run_sync(_is_right, secret_hash, secret, limiter=self._hashing)

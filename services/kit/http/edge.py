@@ -126,7 +126,7 @@ def _needs(scopes: tuple[str, ...]) -> Needs:
 def needs(*scopes: str) -> Any:
     """Return a dependency giving the `Caller`, who must have (one of) `scopes`; with none, who must be logged in.
 
-    Usage: `caller: Annotated[Caller, needs("orders:write")]`. An anonymous caller gets a 401 problem, or the log-in
+    Usage: `caller: Annotated[Caller, needs("notes:write")]`. An anonymous caller gets a 401 problem, or the log-in
     page when a page was asked for; one without the scope gets a 403 problem.
     """
     return Depends(_needs(scopes))
