@@ -186,7 +186,7 @@ def compare_money(
     for statement in house.admin.pages("billing", "/v1/statements"):
         total += to_cents(statement["net"])
         account.statements.append(
-            f"État {statement['number']}, {statement['month']}, {statement['legs']} trajets : "
+            f"État {statement['number']} de {statement['seller']['name']}, {statement['legs']} trajets : "
             f"{euros(to_cents(statement['net']))} HT, {euros(to_cents(statement['gross']))} TTC"
         )
     if total != account.invoiced_cents:

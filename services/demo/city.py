@@ -5,7 +5,7 @@ Sites come from `nantes-sites.csv`, whose first lines name the sources and their
 
 import csv
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 SITES_FILE = Path(__file__).with_name("nantes-sites.csv")
@@ -41,6 +41,7 @@ class Cooperative:
     siret: str
     address: str
     depot: str
+    shift: tuple[time, time]
     couriers: tuple[str, ...]
 
 
@@ -51,6 +52,7 @@ COOPERATIVES = (
         "90000010000017",
         "4 quai de Versailles, 44000 Nantes",
         "Hôtel de Ville",
+        (time(6, 30), time(11, 0)),
         ("amel", "bastien", "chloe", "driss"),
     ),
     Cooperative(
@@ -59,6 +61,7 @@ COOPERATIVES = (
         "90000020900016",
         "12 boulevard de la Prairie-au-Duc, 44200 Nantes",
         "Chapidock",
+        (time(9, 30), time(18, 30)),
         ("elise", "farid", "gwenn"),
     ),
 )
@@ -239,7 +242,7 @@ class Contract:
 CONTRACTS = (
     Contract("2026-CYCLO-01", "Cyclologistique des services municipaux", ("proprete", "voirie"), "90000.00"),
     # Near enough to its ceiling that a month of tools does not fit.
-    Contract("2026-CYCLO-02", "Prêt d'outils de jardin à vélo", ("espaces-verts",), "900.00"),
+    Contract("2026-CYCLO-02", "Prêt d'outils de jardin à vélo", ("espaces-verts",), "700.00"),
 )
 
 PRICES = (

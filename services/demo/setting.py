@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from datetime import time as day_time
 from zoneinfo import ZoneInfo
 
 from services.demo import city
@@ -104,8 +103,8 @@ def register_cooperatives(house: House, first: date, last: date) -> None:
                         {
                             "courier_id": courier["id"],
                             "bike_id": bike["id"],
-                            "starts_at": datetime.combine(day, day_time(6, 30), zone).isoformat(),
-                            "ends_at": datetime.combine(day, day_time(18, 30), zone).isoformat(),
+                            "starts_at": datetime.combine(day, cooperative.shift[0], zone).isoformat(),
+                            "ends_at": datetime.combine(day, cooperative.shift[1], zone).isoformat(),
                             "start": {"latitude": depot.latitude, "longitude": depot.longitude},
                             "end": {"latitude": depot.latitude, "longitude": depot.longitude},
                         },
