@@ -186,6 +186,7 @@ async def test_a_job_longer_than_its_lease_keeps_it(
     def slow(database: Database) -> Mapping[str, object]:
         times.append("slow")
         sleep(0.8)
+        times.append("slow ends")
         return {}
 
     async with running(Jobs(open_database(), [Job("work", 3600, slow)])):
@@ -193,7 +194,7 @@ async def test_a_job_longer_than_its_lease_keeps_it(
         await asyncio.wait_for(Jobs(open_database(), [counting(times, "next")]).run_now("work"), 20)
         with open_database().view() as view:
             (run,) = last_runs(view)
-    assert times == ["slow", "next"]
+    assert times == ["slow", "slow ends", "next"]
     assert run.summary == {}
 
 

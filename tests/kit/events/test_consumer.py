@@ -160,16 +160,25 @@ async def test_a_replay_goes_key_by_key_and_stops_a_key_at_what_still_fails(log_
     assert words(sink)[2:] == ["anna 3 refused", "anna 4", "diego 1 refused", "diego 2"]
 
 
-async def test_events_that_arrive_during_a_replay_stay_in_order(log_lane: Lane, either: Database) -> None:
-    log_lane.consumer(either, {StringValue: lambda tx, event: refuse(tx, event)})
-    expected = ["anna refused", *(f"anna {number}" for number in range(300))]
-    await log_lane.publish(*(word(one, "anna") for one in expected[:50]))
-    await until(lambda: len(dead_letters(either)) == 50)
-    feeding = asyncio.create_task(log_lane.publish(*(word(one, "anna") for one in expected[50:])))
-    while not feeding.done() or dead_letters(either):
-        await asyncio.to_thread(replay_dead_letters, either, HEARS)
-    await written(either, expected)
-    assert words(either) == expected
+async def test_an_event_that_arrives_during_a_replay_is_not_left_behind(log_lane: Lane, either: Database) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def held_up(tx: Transaction, event: StringValue) -> None:
+        inside.set()
+        go_on.wait(20)
+        note(tx, event)
+
+    log_lane.consumer(either, {StringValue: refuse})
+    await log_lane.publish(word("anna refused", "anna"))
+    await until(lambda: len(dead_letters(either)) == 1)
+    replay = asyncio.create_task(asyncio.to_thread(replay_dead_letters, either, {StringValue: held_up}))
+    await asyncio.to_thread(inside.wait, 20)
+    await log_lane.publish(word("anna 2", "anna"))
+    await asyncio.sleep(0.3)  # the consumer has it now, and must not park it behind what is just being replayed
+    go_on.set()
+    assert await replay == Replay(replayed=1, still_dead=0)
+    await written(either, ["anna refused", "anna 2"])
+    assert words(either) == ["anna refused", "anna 2"]
 
 
 async def test_two_members_on_one_postgresql_do_everything_once(

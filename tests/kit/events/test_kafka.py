@@ -12,8 +12,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from services.kit.events.bus import BusAway, Partition, Topic
 from services.kit.events.consumer import Consumer, replay_dead_letters
-from services.kit.events.kafka import KafkaBus
-from tests.kit.events.lane import HEARS, TOPIC, Lane, dead_letters, read_all, say, until, word, words, written
+from services.kit.events.kafka import KafkaBus, _KafkaSubscription
+from tests.kit.events.lane import HEARS, TOPIC, Lane, dead_letters, read_all, say, starts, until, word, words, written
 from tests.servers.kafka import KafkaServer
 from tests.servers.parts import free_port
 
@@ -131,6 +131,32 @@ async def test_a_producer_that_was_thrown_away_is_replaced(kafka_lane: Lane) -> 
     await bus.publish(partition, [word("two", "anna")])
     (read,) = (await read_all(kafka_lane, 2)).values()
     assert [StringValue.FromString(one.message.data).value for one in read] == ["one", "two"]
+
+
+async def test_what_was_read_during_a_new_assignment_is_read_again(kafka_lane: Lane) -> None:
+    subscription = await kafka_lane.bus.subscribe("reader", [TOPIC], starts())
+    assert isinstance(subscription, _KafkaSubscription)
+    await kafka_lane.publish(word("one", "anna"))
+    really = subscription._consumer.getmany
+
+    async def interrupted(**arguments: object) -> object:
+        found = await really(**arguments)
+        if found:
+            subscription._consumer.getmany = really
+            subscription.on_partitions_assigned(subscription._assigned)
+        return found
+
+    subscription._consumer.getmany = interrupted
+    read: list[int] = []
+    async with asyncio.timeout(20):
+        while not read:
+            before = subscription._consumer.getmany
+            found = await subscription.poll(10, 0.2)
+            read = [len(batch) for batch in found.values()]
+            if before is not subscription._consumer.getmany:
+                assert read == []
+    assert read == [1]
+    await subscription.close()
 
 
 async def test_a_batch_that_is_refused_for_good_is_told_and_the_next_one_passes(kafka_lane: Lane) -> None:
