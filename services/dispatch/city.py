@@ -21,7 +21,8 @@ ATTRIBUTION = "© OpenStreetMap contributors"
 LAYER = "city"
 """The one layer of the tiles; its features have a `kind`, see `LOOKS`."""
 
-LOWEST_ZOOM, HIGHEST_ZOOM = 10, 15
+LOWEST_ZOOM, HIGHEST_ZOOM = 10, 14
+"""Closer than this the browser enlarges: a tile of zoom 14 is true to 60 cm."""
 
 _ROADS = {
     "major": (
@@ -35,9 +36,9 @@ _ROADS = {
         "secondary_link",
     ),
     "street": ("tertiary", "tertiary_link", "unclassified", "residential", "living_street", "road"),
-    "minor": ("service", "busway", "bus_guideway", "track"),
+    "minor": ("service", "pedestrian", "busway", "bus_guideway", "track"),
     "cycleway": ("cycleway",),
-    "path": ("path", "footway", "pedestrian", "steps", "bridleway"),
+    "path": ("path", "footway", "steps", "bridleway"),
 }
 _LINES = {
     "highway": {value: kind for kind, values in _ROADS.items() for value in values},
@@ -67,7 +68,7 @@ LOOKS = (
     Look("green", "#d3e5c6"),
     Look("water", "#c3dcec"),
     Look("river", "#c3dcec", (1, 12)),
-    Look("path", "#dcd3c4", (0.4, 3), 14),
+    Look("path", "#d0c5b2", (0.4, 3), 14),
     Look("minor", "#ffffff", (0.4, 8), 13),
     Look("cycleway", "#9cc7a5", (0.6, 4), 12),
     Look("street", "#ffffff", (0.8, 16)),
