@@ -250,9 +250,10 @@ def _write_private(file: Path, text: str) -> None:
 
 def _tell_demo(asked: argparse.Namespace, settings: HouseSettings, logins: Mapping[str, str]) -> None:
     print(f"Tournée, ville de démonstration : {_origin(asked)}\n")
-    print(f"{'identifiant':<16}{'mot de passe':<28}rôle")
+    print(f"{'identifiant':<16}{'mot de passe':<28}{'rôle':<16}page")
     for person in city.PEOPLE:
-        print(f"{person.login:<16}{logins[person.login]:<28}{person.role}")
+        page = _origin(asked) + city.PAGE_OF_ROLE[person.role]
+        print(f"{person.login:<16}{logins[person.login]:<28}{person.role:<16}{page}")
     print(f"\nComptes : {settings.accounts}. Arrêter : Ctrl+C.\n", flush=True)
 
 

@@ -72,6 +72,14 @@ DEPARTMENTS = {
     "espaces-verts": "Nature et jardins",
 }
 
+PAGE_OF_ROLE = {
+    "administrator": "/",
+    "finance": "/finances",
+    "department": "/demandes",
+    "dispatcher": "/tableau",
+    "courier": "/ma-tournee",
+}
+
 PEOPLE = (
     Person("admin", "Administration de la ville", "administrator"),
     Person("finances", "Direction des finances", "finance"),

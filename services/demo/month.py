@@ -105,6 +105,5 @@ def close_month(house: House, setting: Setting, first: date, tell: Tell) -> None
         again = finance.call("billing", "GET", f"{path}.pdf").content
         if not paper.startswith(b"%PDF-") or b";" not in table or paper != again:
             raise DemoFailedError(f"statement {statement['number']} cannot be pulled as CSV and PDF")
-        tell(
-            f"  {statement['seller']['name']}, {statement['number']} : JSON, CSV ({len(table)} octets), PDF ({len(paper)} octets)"
-        )
+        sizes = f"CSV ({len(table)} octets), PDF ({len(paper)} octets)"
+        tell(f"  {statement['seller']['name']}, {statement['number']} : JSON, {sizes}")
