@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.message import Message as ProtoMessage
 
 from services.billing import messages, use_cases
-from services.billing.domain.charge import Order
+from services.billing.domain.charge import Fact, Order
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.contracts.orders.v1 import events_pb2 as orders_pb2
 from services.kit.clock import utc_now
@@ -14,33 +14,45 @@ from services.kit.database import Transaction
 
 
 def on_order_placed(tx: Transaction, event: orders_pb2.OrderPlaced) -> None:
-    """A department asked: hold the estimate or refuse, together with the other orders of this transaction."""
-    tx.gather(_hold, messages.order(event))
-
-
-def _hold(tx: Transaction, orders: list[Order]) -> None:
-    use_cases.hold_estimates(tx, orders, at=utc_now())
+    """A department asked: hold the estimate or refuse."""
+    _gather(tx, messages.order(event))
 
 
 def on_stop_completed(tx: Transaction, event: dispatch_pb2.StopCompleted) -> None:
     """A load was handed over: what was held is owed. A pickup alone ends nothing."""
     if event.stop_kind == dispatch_pb2.STOP_KIND_DROP:
-        use_cases.settle_leg(tx, messages.hand_over(event), at=utc_now())
+        _settle(tx, messages.hand_over(event))
 
 
 def on_stop_failed(tx: Transaction, event: dispatch_pb2.StopFailed) -> None:
     """A delivery failed, at either end: charge by rule or give the hold back."""
-    use_cases.settle_leg(tx, messages.failure(event), at=utc_now())
+    _settle(tx, messages.failure(event))
 
 
 def on_delivery_cancelled(tx: Transaction, event: dispatch_pb2.DeliveryCancelled) -> None:
     """A delivery was cancelled: charge a late one by rule, give the hold of the others back."""
-    use_cases.settle_leg(tx, messages.cancellation(event), at=utc_now())
+    _settle(tx, messages.cancellation(event))
 
 
 def on_delivery_lapsed(tx: Transaction, event: dispatch_pb2.DeliveryLapsed) -> None:
     """Nobody rode it: give the hold back."""
-    use_cases.settle_leg(tx, messages.lapse(event), at=utc_now())
+    _settle(tx, messages.lapse(event))
+
+
+def _settle(tx: Transaction, fact: Fact) -> None:
+    use_cases.check_fact(tx, fact)
+    _gather(tx, fact)
+
+
+def _gather(tx: Transaction, heard: Order | Fact) -> None:
+    tx.gather(_book, heard)
+
+
+def _book(tx: Transaction, heard: list[Order | Fact]) -> None:
+    """Book what one transaction heard together, just before its commit: contracts are locked late and for short."""
+    orders = [one for one in heard if isinstance(one, Order)]
+    facts = [one for one in heard if isinstance(one, Fact)]
+    use_cases.book(tx, orders, facts, at=utc_now())
 
 
 HEARS: Mapping[type[ProtoMessage], Callable[[Transaction, Any], None]] = {

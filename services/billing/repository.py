@@ -1,6 +1,6 @@
 """Whole aggregates in and out: contracts with their prices, ceilings, charges, statements."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -135,10 +135,6 @@ class Ceilings:
         self._tx = tx
         self._locked = _locked_by_tx.setdefault(tx, {})
 
-    def is_locked(self, contract_id: str) -> bool:
-        """Return whether this transaction has the contract's ceiling."""
-        return contract_id in self._locked
-
     def lock(self, contract_id: str) -> Locked:
         """Return a contract's ceiling; nobody else moves it until this transaction ends. Raises ContractNotFound."""
         if contract_id in self._locked:
@@ -146,7 +142,7 @@ class Ceilings:
         row = self._tx.execute(_LOCK, {"contract_id": contract_id}).one_or_none()
         if row is None:
             raise ContractNotFound(contract_id)
-        terms = self._terms(contract_id, row.terms_id)
+        terms = _terms_of(self._tx, contract_id, row.terms_id)
         ceiling = Ceiling(
             contract_id,
             row.ceiling_cents,
@@ -158,15 +154,6 @@ class Ceilings:
         )
         locked = self._locked[contract_id] = Locked(ceiling, terms)
         return locked
-
-    def _terms(self, contract_id: str, terms_id: str) -> Terms:
-        terms = _terms_by_id.get(terms_id)
-        if terms is None:
-            if len(_terms_by_id) >= MOST_TERMS_KEPT:
-                _terms_by_id.clear()
-            read = Contracts(self._tx)
-            terms = _terms_by_id[terms_id] = Terms(read.get(contract_id), read.price_lists(contract_id))
-        return terms
 
     def add_price_list(self, price_list: PriceList, *, terms_id: str) -> None:
         """Add a version to a locked contract; from now on its terms are kept under `terms_id`."""
@@ -202,6 +189,19 @@ class Ceilings:
 
 MOST_TERMS_KEPT = 1000
 _terms_by_id: dict[str, Terms] = {}
+
+
+def _terms_of(view: View, contract_id: str, terms_id: str) -> Terms:
+    """Return the terms kept under an id, which never change."""
+    terms = _terms_by_id.get(terms_id)
+    if terms is None:
+        if len(_terms_by_id) >= MOST_TERMS_KEPT:
+            _terms_by_id.clear()
+        read = Contracts(view)
+        terms = _terms_by_id[terms_id] = Terms(read.get(contract_id), read.price_lists(contract_id))
+    return terms
+
+
 _locked_by_tx: WeakKeyDictionary[Transaction, dict[str, Locked]] = WeakKeyDictionary()
 _LOCK = select(balances).where(balances.c.contract_id == bindparam("contract_id")).with_for_update()
 _SAVE = (
@@ -267,19 +267,34 @@ class Charges:
         if held:
             self._tx.execute(insert(charges), [_from_charge(charge) for charge in held])
 
-    def get(self, order_id: str, leg: int) -> Charge | None:
-        """Return a leg's charge, if the order was held and has this leg."""
-        settled = _settled_by_tx.get(self._tx, {}).get((order_id, leg))
-        if settled is not None:
-            return settled
-        row = self._tx.execute(_CHARGE, {"order_id": order_id, "leg": leg}).one_or_none()
-        return charge_of(row) if row is not None else None
+    def find(self, order_ids: Collection[str]) -> dict[tuple[str, int], Charge]:
+        """Return the charges of these orders, by order and leg."""
+        found = self._tx.execute(select(charges).where(charges.c.order_id.in_(order_ids))) if order_ids else ()
+        return {(row.order_id, row.leg): charge_of(row) for row in found}
 
-    def settle(self, charge: Charge, settlement: Settlement) -> None:
-        """Write how a leg of a locked contract ended, just before the commit."""
-        settled = replace(charge, settlement=settlement)
-        _settled_by_tx.setdefault(self._tx, {})[charge.order_id, charge.leg] = settled
-        self._tx.gather(_write_settlements, settled)
+    def look_up(self, order_id: str, leg: int) -> tuple[Charge, Terms] | None:
+        """Return a leg's charge and its contract's terms, unlocked; None when nothing was held for such a leg."""
+        row = self._tx.execute(_CHARGE, {"order_id": order_id, "leg": leg}).one_or_none()
+        return (charge_of(row), _terms_of(self._tx, row.contract_id, row.terms_id)) if row is not None else None
+
+    def settle(self, settled: Sequence[tuple[Charge, Settlement]]) -> None:
+        """Write how legs of locked contracts ended."""
+        self._tx.execute(
+            _SETTLE,
+            [
+                {
+                    "at_order": charge.order_id,
+                    "at_leg": charge.leg,
+                    "new_outcome": settlement.outcome.value,
+                    "new_amount": settlement.amount_cents,
+                    "new_billable": settlement.is_billable,
+                    "new_cooperative": settlement.cooperative_id,
+                    "new_settled_on": settlement.settled_on,
+                    "new_settlement": _from_settlement(settlement),
+                }
+                for charge, settlement in settled
+            ],
+        )
 
     def open(self, contract_id: str, *, since: date, until: date | None) -> list[Charge]:
         """Return the legs still held whose service date is from `since` on and before `until`."""
@@ -355,30 +370,11 @@ class Charges:
         ).rowcount
 
 
-_settled_by_tx: WeakKeyDictionary[Transaction, dict[tuple[str, int], Charge]] = WeakKeyDictionary()
-
-
-def _write_settlements(tx: Transaction, settled: list[Charge]) -> None:
-    tx.execute(
-        _SETTLE,
-        [
-            {
-                "at_order": charge.order_id,
-                "at_leg": charge.leg,
-                "new_outcome": settlement.outcome.value,
-                "new_amount": settlement.amount_cents,
-                "new_billable": settlement.is_billable,
-                "new_cooperative": settlement.cooperative_id,
-                "new_settled_on": settlement.settled_on,
-                "new_settlement": _from_settlement(settlement),
-            }
-            for charge in settled
-            if (settlement := charge.settlement)
-        ],
-    )
-
-
-_CHARGE = select(charges).where(charges.c.order_id == bindparam("order_id"), charges.c.leg == bindparam("leg"))
+_CHARGE = (
+    select(charges, balances.c.terms_id)
+    .join_from(charges, balances, balances.c.contract_id == charges.c.contract_id)
+    .where(charges.c.order_id == bindparam("order_id"), charges.c.leg == bindparam("leg"))
+)
 _THIS_LEG = (charges.c.order_id == bindparam("at_order")) & (charges.c.leg == bindparam("at_leg"))
 _SETTLE = (
     update(charges)

@@ -3,7 +3,8 @@
 Lock order, everywhere: a contract's balance, then its charges, then sellers' numbers by SIRET.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
@@ -13,7 +14,7 @@ from services.billing.domain import charge as charging
 from services.billing.domain import price_list as pricing
 from services.billing.domain import statement as closing
 from services.billing.domain.ceiling import Ceiling, LegAmount, Movement
-from services.billing.domain.charge import Charge, Fact, HoldDecision, Order
+from services.billing.domain.charge import Charge, Fact, HoldDecision, Order, Settlement
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
     CeilingExceeded,
@@ -98,11 +99,61 @@ def hold_estimate(tx: Transaction, order: Order, *, at: datetime) -> HoldDecisio
 
     Returns None when the order was decided before: nothing changes then.
     """
-    return next(iter(hold_estimates(tx, [order], at=at)), None)
+    return next(iter(book(tx, [order], [], at=at)), None)
 
 
-def hold_estimates(tx: Transaction, orders: Sequence[Order], *, at: datetime) -> list[HoldDecision]:
-    """Do the same for several orders, one after the other; return the decisions about those not decided before."""
+def settle_leg(tx: Transaction, fact: Fact, *, at: datetime) -> None:
+    """Turn a leg's hold into what is owed for it, or give it back. The first fact that ends a leg counts.
+
+    Raises what `check_fact` does.
+    """
+    check_fact(tx, fact)
+    book(tx, [], [fact], at=at)
+
+
+def check_fact(tx: Transaction, fact: Fact) -> None:
+    """Refuse what cannot have happened under the contract, or not yet. Locks nothing.
+
+    Raises
+    ------
+    NotYet
+        When the order has not been heard of.
+    HoldRefusedEarlier, LegUnknown, SellerNotInContract
+    """
+    charges = Charges(tx)
+    found = charges.look_up(fact.order_id, fact.leg)
+    if found is None:
+        tx.write_gathered()  # the order may have been placed in this very transaction
+        found = charges.look_up(fact.order_id, fact.leg)
+    if found is None:
+        is_held = charges.decided([fact.order_id]).get(fact.order_id)
+        if is_held is None:
+            raise NotYet(f"order {fact.order_id} has not been heard of")
+        raise LegUnknown(fact.order_id, fact.leg) if is_held else HoldRefusedEarlier(fact.order_id)
+    _, terms = found
+    terms.contract.seller(fact.cooperative_id)
+
+
+def book(tx: Transaction, orders: Sequence[Order], facts: Sequence[Fact], *, at: datetime) -> list[HoldDecision]:
+    """Hold orders, then settle legs by facts that passed `check_fact`; return the decisions that are new.
+
+    All contracts concerned are locked first and in one order, so that no two transactions wait for each other.
+    """
+    ceilings, charges = Ceilings(tx), Charges(tx)
+    order_ids = {fact.order_id for fact in facts}
+    contract_ids = {order.contract_id for order in orders}
+    contract_ids.update(charge.contract_id for charge in charges.find(order_ids).values())
+    for contract_id in sorted(contract_ids):
+        with suppress(ContractNotFound):
+            ceilings.lock(contract_id)
+    decisions = _hold(tx, orders, at=at) if orders else []
+    if facts:
+        # Read again: before the lock somebody may have settled a leg, or held it at another price.
+        _settle(tx, facts, charges.find(order_ids), at=at)
+    return decisions
+
+
+def _hold(tx: Transaction, orders: Sequence[Order], *, at: datetime) -> list[HoldDecision]:
     charges = Charges(tx)
     decided = set(charges.decided([order.id for order in orders]))
     decisions: list[HoldDecision] = []
@@ -117,6 +168,30 @@ def hold_estimates(tx: Transaction, orders: Sequence[Order], *, at: datetime) ->
     if decisions:
         charges.add(decisions, held)
     return decisions
+
+
+def _settle(tx: Transaction, facts: Sequence[Fact], legs: Mapping[tuple[str, int], Charge], *, at: datetime) -> None:
+    ceilings = Ceilings(tx)
+    settled: dict[tuple[str, int], tuple[Charge, Settlement]] = {}
+    for fact in facts:
+        leg = fact.order_id, fact.leg
+        charge = legs[leg]
+        if charge.settlement is not None or leg in settled:
+            continue
+        locked = ceilings.lock(charge.contract_id)
+        settlement = charge.settle(fact, locked.terms.contract, at=at)
+        moved = locked.ceiling.settle(
+            charge.order_id,
+            charge.leg,
+            held_cents=charge.held_cents,
+            owed_cents=settlement.amount_cents,
+            cause=fact.kind.value,
+        )
+        settled[leg] = charge, settlement
+        outbox.add(tx, messages.leg_settled(charge, settlement))
+        _keep(tx, moved, at=at)
+    if settled:
+        Charges(tx).settle(list(settled.values()))
 
 
 def _decide(tx: Transaction, order: Order, *, at: datetime) -> tuple[HoldDecision, tuple[Charge, ...]]:
@@ -165,52 +240,6 @@ def _refuse(tx: Transaction, order: Order, refusal: DomainError, *, left_cents: 
     )
     outbox.add(tx, messages.hold_refused(decision))
     return decision
-
-
-def settle_leg(tx: Transaction, fact: Fact, *, at: datetime) -> None:
-    """Turn a leg's hold into what is owed for it, or give it back. The first fact that ends a leg counts.
-
-    Raises
-    ------
-    NotYet
-        When the order has not been heard of.
-    HoldRefusedEarlier, LegUnknown, SellerNotInContract
-        When dispatch reports what cannot have happened under the contract.
-    """
-    ceilings, charges = Ceilings(tx), Charges(tx)
-    charge = _charge(tx, fact)
-    if not ceilings.is_locked(charge.contract_id):
-        ceilings.lock(charge.contract_id)
-        # Between reading and locking somebody may have settled the leg, or held it at another price.
-        charge = _charge(tx, fact)
-    if charge.settlement is not None:
-        return
-    locked = ceilings.lock(charge.contract_id)
-    settlement = charge.settle(fact, locked.terms.contract, at=at)
-    moved = locked.ceiling.settle(
-        charge.order_id,
-        charge.leg,
-        held_cents=charge.held_cents,
-        owed_cents=settlement.amount_cents,
-        cause=fact.kind.value,
-    )
-    charges.settle(charge, settlement)
-    outbox.add(tx, messages.leg_settled(charge, settlement))
-    _keep(tx, moved, at=at)
-
-
-def _charge(tx: Transaction, fact: Fact) -> Charge:
-    charges = Charges(tx)
-    charge = charges.get(fact.order_id, fact.leg)
-    if charge is None:
-        tx.write_gathered()  # the order may have been placed in this very transaction
-        charge = charges.get(fact.order_id, fact.leg)
-    if charge is None:
-        is_held = charges.decided([fact.order_id]).get(fact.order_id)
-        if is_held is None:
-            raise NotYet(f"order {fact.order_id} has not been heard of")
-        raise LegUnknown(fact.order_id, fact.leg) if is_held else HoldRefusedEarlier(fact.order_id)
-    return charge
 
 
 @dataclass(frozen=True, slots=True)

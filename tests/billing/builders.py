@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.billing import use_cases
 from services.billing.domain.charge import Charge, Fact, FactKind, Order, OrderedLeg, Place, held
 from services.billing.domain.contract import Buyer, ChargeRules, Contract, Cooperative, Department, VatRate
 from services.billing.domain.price_list import LegToPrice, Load, PriceLine, PriceList, Unit
+from services.billing.handlers import HEARS
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.contracts.orders.v1 import events_pb2 as orders_pb2
 from services.kit.database import Database, Transaction
@@ -201,3 +203,10 @@ def stop_completed(order_id: str, leg: int = 1, *, is_drop: bool = True) -> disp
         loads=[dispatch_pb2.CountedLoad(kind="ballot-linge", announced=3, counted=2)],
         proof_ids=["p-1"],
     )
+
+
+def hear(database: Database, *events: ProtoMessage) -> None:
+    """Give events to their handlers, in one transaction."""
+    with database.transaction() as tx:
+        for event in events:
+            HEARS[type(event)](tx, event)

@@ -34,6 +34,7 @@ from tests.billing.builders import (
     a_contract,
     a_leg_to_price,
     an_order,
+    hear,
     order_placed,
     publish,
     register,
@@ -53,13 +54,6 @@ def noon() -> Iterator[None]:
 @pytest.fixture
 def contract(database: Database) -> Contract:
     return register(database, a_contract())
-
-
-def hear(database: Database, *events: ProtoMessage) -> None:
-    """Give events to their handlers, in one transaction."""
-    with database.transaction() as tx:
-        for event in events:
-            HEARS[type(event)](tx, event)
 
 
 def ceiling_figures(database: Database, contract: Contract) -> tuple[int, int, bool]:

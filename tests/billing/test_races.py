@@ -21,10 +21,13 @@ from tests.billing.builders import (
     an_order,
     failed,
     handed_over,
+    hear,
     hold,
+    order_placed,
     publish,
     register,
     settle,
+    stop_completed,
 )
 
 T = TypeVar("T")
@@ -83,6 +86,22 @@ def test_a_leg_that_two_consumers_settle_is_settled_once(either_database: Databa
         use = queries.get_consumption(view, Sight(), contract.id)
     assert use.is_balanced
     assert use.ceiling.owed_cents in {full * 1260 + (5 - full) * 630 for full in range(6)}
+
+
+def test_transactions_over_several_contracts_do_not_block_each_other(either_database: Database) -> None:
+    contracts = [register(either_database, a_contract()) for _ in range(4)]
+
+    def hear_many(backwards: bool) -> None:
+        for _ in range(5):
+            orders = [an_order(contract) for contract in (contracts[::-1] if backwards else contracts) for _ in "ab"]
+            hear(either_database, *(order_placed(order) for order in orders))
+            hear(either_database, *(stop_completed(order.id) for order in orders))
+
+    at_once([partial(hear_many, backwards) for backwards in (False, True, False, True)])
+    for contract in contracts:
+        with either_database.view() as view:
+            use = queries.get_consumption(view, Sight(), contract.id)
+        assert (use.ceiling.owed_cents, use.is_balanced) == (4 * 5 * 2 * 1140, True)
 
 
 def test_prices_change_while_legs_are_settled(either_database: Database) -> None:

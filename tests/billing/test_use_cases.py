@@ -136,7 +136,7 @@ def test_an_order_placed_twice_is_held_once(database: Database, contract: Contra
 def test_the_same_order_twice_in_one_transaction_is_held_once(database: Database, contract: Contract) -> None:
     order = an_order(contract)
     with database.transaction() as tx:
-        decisions = use_cases.hold_estimates(tx, [order, order], at=NOON)
+        decisions = use_cases.book(tx, [order, order], [], at=NOON)
     assert [decision.is_held for decision in decisions] == [True]
     assert consumption(database, contract).is_balanced
 
@@ -196,7 +196,7 @@ def test_one_order_does_not_spoil_its_neighbours(database: Database) -> None:
     contract = register(database, a_contract(ceiling_cents=2 * 1260))
     orders = [an_order(contract), an_order(contract, department_id="police"), an_order(contract), an_order(contract)]
     with database.transaction() as tx:
-        decisions = use_cases.hold_estimates(tx, orders, at=NOON)
+        decisions = use_cases.book(tx, orders, [], at=NOON)
     assert [decision.is_held for decision in decisions] == [True, False, True, False]
     assert consumption(database, contract).is_balanced
 
@@ -247,6 +247,15 @@ def test_a_leg_settled_twice_in_one_transaction_is_settled_once(database: Databa
         use_cases.settle_leg(tx, handed_over(order.id), at=NOON)
         use_cases.settle_leg(tx, failed(order.id), at=NOON)
     assert consumption(database, contract).is_balanced
+    assert said(database).count("LegSettled") == 1
+
+
+def test_of_two_facts_heard_together_the_first_counts(database: Database, contract: Contract) -> None:
+    order = an_order(contract)
+    hold(database, order)
+    with database.transaction() as tx:
+        use_cases.book(tx, [], [failed(order.id), handed_over(order.id)], at=NOON)
+    assert consumption(database, contract).ceiling.owed_cents == 630
     assert said(database).count("LegSettled") == 1
 
 
