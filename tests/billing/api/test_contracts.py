@@ -203,6 +203,10 @@ async def test_a_month_is_closed_once_whoever_asks(house: House) -> None:
     async with house.finance() as finance:
         first = await finance.post(path, json={"month": "2026-11"})
         again = await finance.post(path, json={"month": "2026-11"})
+        with_key = [
+            await finance.post(path, json={"month": "2026-11"}, headers={"Idempotency-Key": "k"}) for _ in range(2)
+        ]
+    assert [answer.status_code for answer in with_key] == [200, 200]
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     (statement,) = first.json()["statements"]
