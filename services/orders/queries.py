@@ -31,6 +31,7 @@ class OrderFilter:
     date_to: date | None = None
     recurring_request_id: str | None = None
     client_reference: str | None = None
+    reference: str | None = None
 
 
 def list_orders(
@@ -66,6 +67,7 @@ def _narrowed(query: Select[Any], wanted: OrderFilter) -> Select[Any]:
         (columns.department_id, wanted.department_id),
         (columns.recurring_request_id, wanted.recurring_request_id),
         (columns.client_reference, wanted.client_reference),
+        (columns.reference, wanted.reference),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -102,7 +104,9 @@ def get_order(view: View, order_id: str, department_id: str | None) -> Order:
 def history(view: View, order_id: str) -> list[Step]:
     """Return what happened to an order, by time."""
     columns = tables.steps.c
-    rows = view.execute(select(tables.steps).where(columns.order_id == order_id).order_by(columns.at, columns.id))
+    rows = view.execute(
+        select(tables.steps).where(columns.order_id == order_id).order_by(columns.at, columns.version, columns.place)
+    )
     return [Step(row.at, row.what, Actor(row.actor), row.leg, row.cause) for row in rows]
 
 

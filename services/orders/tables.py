@@ -13,7 +13,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -121,10 +120,24 @@ orders = Table(
     Column("refusal", Document),
     Column("version", Integer, nullable=False),
     Column("has_contacts", Boolean, nullable=False),
-    UniqueConstraint("department_id", "client_reference"),
-    Index("orders_by_date", "first_date", "id"),
     Index("orders_of_department", "department_id", "first_date", "id"),
-    Index("orders_of_recurring_request", "recurring_request_id", "occurrence_date"),
+    sqlite_with_rowid=False,
+)
+# Every index is one more page in every commit; these two hold only the orders that have such a thing.
+Index(
+    "orders_by_client_reference",
+    orders.c.department_id,
+    orders.c.client_reference,
+    unique=True,
+    sqlite_where=orders.c.client_reference.is_not(None),
+    postgresql_where=orders.c.client_reference.is_not(None),
+)
+Index(
+    "orders_of_recurring_request",
+    orders.c.recurring_request_id,
+    orders.c.first_date,
+    sqlite_where=orders.c.recurring_request_id.is_not(None),
+    postgresql_where=orders.c.recurring_request_id.is_not(None),
 )
 
 legs = Table(
@@ -138,19 +151,20 @@ legs = Table(
     Column("drop_site_id", Id, nullable=False),
     Column("body", Document, nullable=False),
     Index("legs_by_date", "service_date"),
-    Index("legs_by_pickup_site", "pickup_site_id"),
-    Index("legs_by_drop_site", "drop_site_id"),
+    sqlite_with_rowid=False,
 )
 
 steps = Table(
     "steps",
     metadata,
-    Column("id", BigId, primary_key=True, autoincrement=True),
-    Column("order_id", Id, ForeignKey("orders.id"), nullable=False),
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
     Column("at", UtcDateTime, nullable=False),
     Column("leg", Integer),
     Column("what", String(32), nullable=False),
     Column("actor", String(16), nullable=False),
     Column("cause", Text, nullable=False),
-    Index("steps_of_order", "order_id", "id"),
+    sqlite_with_rowid=False,
 )
+"""An order's history: which version of it each line led to, and its place among the lines of that change."""

@@ -58,7 +58,7 @@ def asked(flow: Flow = Flow.ONE_WAY, department_id: str = DEPARTMENT, **changes:
 
 def place(database: Database, wanted: Asked | None = None) -> Order:
     with database.transaction() as tx:
-        return order_cases.place_order(tx, wanted or asked(), actor=Actor.DEPARTMENT, at=NOW)
+        return order_cases.place_order(tx, wanted or asked(), actor=Actor.DEPARTMENT, at=NOW)[0]
 
 
 def all_orders(database: Database) -> list[Order]:

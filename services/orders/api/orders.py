@@ -58,9 +58,9 @@ def place(body: OrderBody, caller: Writer, tx: Tx, now: Now, once: Once, dry_run
     if dry_run:
         judged = use_cases.check_order(tx, asked, at=now)
         return _json(CheckedOrderOut.of(asked, judged))
-    order = use_cases.place_order(tx, asked, actor=Actor.DEPARTMENT, at=now)
+    order, contract = use_cases.place_order(tx, asked, actor=Actor.DEPARTMENT, at=now)
     headers = {"Location": f"/v1/orders/{order.id}", "ETag": etag(order)}
-    return once.keep(201, headers, OrderOut.of(order, _contracts(tx)))
+    return once.keep(201, headers, OrderOut.of(order, {contract.id: contract}))
 
 
 @router.get("/v1/orders")
@@ -75,6 +75,7 @@ def read_all(
     date_to: Day | None = None,
     recurring_request_id: Id | None = None,
     client_reference: Annotated[str | None, Query(max_length=100)] = None,
+    reference: Annotated[str | None, Query(max_length=32)] = None,
     department_id: DepartmentId | None = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -91,6 +92,7 @@ def read_all(
         date_to=date_to,
         recurring_request_id=recurring_request_id,
         client_reference=client_reference,
+        reference=reference,
     )
     after = queries.order_place(*decode_cursor(cursor, str, str)) if cursor else None
     orders = queries.list_orders(view, wanted, after=after, limit=limit + 1)

@@ -42,20 +42,23 @@ def show_all(
     du: Text | None = None,
     au: Text = "",
     recurrente: Text = "",
+    reference: Text = "",
     cursor: Cursor = None,
 ) -> Response:
-    """List orders, from today on unless asked otherwise."""
+    """List orders, from today on unless asked otherwise; a reference is looked for on any day."""
     department_id = department_of(caller)
     today = now.astimezone(request.app.state.zone).date()
-    typed = {"etat": etat, "site": site, "du": today.isoformat() if du is None else du, "au": au}
+    typed = {"etat": etat, "site": site, "au": au, "reference": reference.strip().upper()}
+    typed["du"] = today.isoformat() if du is None else du
     form = Form(typed)
     wanted = OrderFilter(
         department_id=department_id,
         statuses=[etat] if etat in {str(status) for status in Status} else (),
         site_id=site or None,
-        date_from=form.day("du", ""),
-        date_to=form.day("au", ""),
+        date_from=None if typed["reference"] else form.day("du", ""),
+        date_to=None if typed["reference"] else form.day("au", ""),
         recurring_request_id=recurrente or None,
+        reference=typed["reference"] or None,
     )
     after = queries.order_place(*decode_cursor(cursor, str, str)) if cursor else None
     orders = queries.list_orders(view, wanted, after=after, limit=PAGE + 1)
@@ -119,7 +122,7 @@ def place(request: Request, caller: Writer, tx: Tx, now: Now, submitted: Submitt
     asked = _asked(form, department_id, request.app.state.zone)
     try:
         if not form.faults:
-            order = use_cases.place_order(tx, asked, actor=Actor.DEPARTMENT, at=now, order_id=order_id)
+            order, _ = use_cases.place_order(tx, asked, actor=Actor.DEPARTMENT, at=now, order_id=order_id)
             return see_other(f"/demandes/{order.id}?fait=passee")
         if len(asked.legs) == asked.flow.legs:
             use_cases.check_order(tx, asked, at=now)  # so that everything wrong is told together

@@ -1,15 +1,15 @@
 """Orders with their legs and history, in and out."""
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, Table, bindparam, select, text, update
 
-from services.kit.database import Transaction, View
+from services.kit.database import Transaction, View, insert_all
 from services.kit.errors import NotYet
 from services.orders import tables
 from services.orders.domain.errors import ClientReferenceTaken, NotFound
@@ -29,6 +29,26 @@ from services.orders.domain.order import (
 )
 from services.orders.domain.window import Window
 
+# Built once: SQLAlchemy then finds what it compiled for them without looking at them again.
+_ORDER = select(tables.orders).where(tables.orders.c.id == bindparam("order_id")).with_for_update()
+_LEGS = (
+    select(tables.legs)
+    .where(tables.legs.c.order_id.in_(bindparam("order_ids", expanding=True)))
+    .order_by(tables.legs.c.order_id, tables.legs.c.number)
+)
+_TAKEN = select(tables.orders.c.id, tables.orders.c.reference).where(
+    tables.orders.c.department_id == bindparam("department_id"),
+    tables.orders.c.client_reference == bindparam("client_reference"),
+)
+_NEXT = text(
+    "INSERT INTO reference_numbers (year, last) VALUES (:year, :count)"
+    " ON CONFLICT (year) DO UPDATE SET last = reference_numbers.last + :count RETURNING last"
+)
+_SAVE_ORDER = update(tables.orders).where(tables.orders.c.id == bindparam("of_order"))
+_SAVE_LEG = update(tables.legs).where(
+    tables.legs.c.order_id == bindparam("of_order"), tables.legs.c.number == bindparam("of_leg")
+)
+
 
 class Orders:
     """The orders of all departments."""
@@ -38,11 +58,8 @@ class Orders:
 
     def get(self, order_id: str, department_id: str | None) -> Order:
         """Return an order of this department (of any, with None) to be changed. Raises NotFound."""
-        query = select(tables.orders).where(tables.orders.c.id == order_id)
-        if department_id is not None:
-            query = query.where(tables.orders.c.department_id == department_id)
-        row = self._tx.execute(query.with_for_update()).one_or_none()
-        if row is None:
+        row = self._tx.execute(_ORDER, {"order_id": order_id}).one_or_none()
+        if row is None or department_id not in (None, row.department_id):
             raise NotFound("Cette commande n'existe pas ; vérifiez son identifiant.", order_id=order_id)
         return orders_of(self._tx, [row])[0]
 
@@ -55,47 +72,34 @@ class Orders:
 
     def next_references(self, year: int, count: int) -> list[str]:
         """Take the next human references of a year: `CMD-2026-000123`."""
-        table = tables.reference_numbers
-        build: Any = sqlite.insert if self._tx.dialect == "sqlite" else postgresql.insert
-        last = self._tx.execute(
-            build(table)
-            .values(year=year, last=count)
-            .on_conflict_do_update(index_elements=["year"], set_={"last": table.c.last + count})
-            .returning(table.c.last)
-        ).scalar_one()
+        last: int = self._tx.execute(_NEXT, {"year": year, "count": count}).scalar_one()
         return [f"CMD-{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
 
     def check_client_reference(self, department_id: str, client_reference: str) -> None:
         """Raise ClientReferenceTaken when the department gave this reference to an order before."""
-        columns = tables.orders.c
-        taken = self._tx.execute(
-            select(columns.id, columns.reference).where(
-                columns.department_id == department_id, columns.client_reference == client_reference
-            )
-        ).one_or_none()
+        given = {"department_id": department_id, "client_reference": client_reference}
+        taken = self._tx.execute(_TAKEN, given).one_or_none()
         if taken is not None:
             raise ClientReferenceTaken(client_reference, order_id=taken.id, reference=taken.reference)
 
     def add(self, change: Change) -> None:
-        """Keep a new order."""
+        """Keep a new order; it is written just before the commit, together with all new ones."""
         order = change.order
-        self._tx.execute(insert(tables.orders), _order_row(order))
-        self._tx.execute(insert(tables.legs), [_leg_row(order, leg) for leg in order.legs])
-        self._tell(order.id, change.steps)
+        self._tx.gather(_write_orders, order)
+        self._tell(order, change.steps)
 
     def save(self, change: Change) -> None:
         """Keep a changed order and what happened to it."""
         order = change.order
-        values = _order_row(order)
-        self._tx.execute(update(tables.orders).where(tables.orders.c.id == order.id).values(values))
-        for leg in order.legs:
-            key = and_(tables.legs.c.order_id == order.id, tables.legs.c.number == leg.number)
-            self._tx.execute(update(tables.legs).where(key).values(_leg_row(order, leg)))
-        self._tell(order.id, change.steps)
+        self._tx.execute(_SAVE_ORDER, {**_order_row(order), "of_order": order.id})
+        rows = [{**_leg_row(order, leg), "of_order": order.id, "of_leg": leg.number} for leg in order.legs]
+        self._tx.execute(_SAVE_LEG, rows)
+        self._tell(order, change.steps)
 
-    def _tell(self, order_id: str, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self._tx.gather(_write_steps, {"order_id": order_id, **asdict(step)})
+    def _tell(self, order: Order, steps: Sequence[Step]) -> None:
+        for place, step in enumerate(steps):
+            told = (_text(step.at), step.leg, step.what, str(step.actor), step.cause)
+            self._tx.gather(_write_steps, (order.id, order.version, place, *told))
 
     def forget_contacts(self, before: date) -> int:
         """Blank the contact persons of orders whose last day lies before a date; return how many had some."""
@@ -108,8 +112,7 @@ class Orders:
                 body = _leg_row(order, leg)["body"]
                 for side in ("pickup", "drop"):
                     body[side]["contact"] = ""
-                key = and_(tables.legs.c.order_id == order.id, tables.legs.c.number == leg.number)
-                self._tx.execute(update(tables.legs).where(key).values(body=body))
+                self._tx.execute(_SAVE_LEG, {"body": body, "of_order": order.id, "of_leg": leg.number})
         self._tx.execute(
             update(tables.orders).where(columns.id.in_([row.id for row in rows])).values(has_contacts=False)
         )
@@ -119,7 +122,7 @@ class Orders:
 def orders_of(view: View, rows: Sequence[Row[Any]]) -> list[Order]:
     """Return the orders in these rows of `orders`, with their legs, in the same order."""
     legs = defaultdict(list)
-    for row in view.execute(_legs_of([row.id for row in rows])):
+    for row in view.execute(_LEGS, {"order_ids": [row.id for row in rows]}):
         legs[row.order_id].append(_leg_of(row))
     return [
         Order(
@@ -142,13 +145,30 @@ def orders_of(view: View, rows: Sequence[Row[Any]]) -> list[Order]:
     ]
 
 
-def _legs_of(order_ids: Collection[str]) -> Any:
-    columns = tables.legs.c
-    return select(tables.legs).where(columns.order_id.in_(order_ids)).order_by(columns.order_id, columns.number)
+def _write_orders(tx: Transaction, orders: list[Order]) -> None:
+    insert_all(tx, tables.orders, [_driver_row(tables.orders, _order_row(order)) for order in orders])
+    legs = [_leg_row(order, leg) for order in orders for leg in order.legs]
+    insert_all(tx, tables.legs, [_driver_row(tables.legs, leg) for leg in legs])
 
 
-def _write_steps(tx: Transaction, rows: list[dict[str, Any]]) -> None:
-    tx.execute(insert(tables.steps), rows)
+def _write_steps(tx: Transaction, rows: list[tuple[Any, ...]]) -> None:
+    insert_all(tx, tables.steps, rows)
+
+
+def _driver_row(table: Table, row: dict[str, Any]) -> list[Any]:
+    """Return a row in the order of the table's columns, as a driver takes it."""
+    return [_driver_value(row[name]) for name in table.columns.keys()]  # noqa: SIM118 (a collection of columns)
+
+
+def _driver_value(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="microseconds")
+        case date():
+            return value.isoformat()
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def _order_row(order: Order) -> dict[str, Any]:
@@ -268,7 +288,7 @@ def _visit_of(site_id: str, body: dict[str, Any]) -> Visit:
 
 
 def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).isoformat()
+    return None if instant is None else instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _instant(text: str | None) -> datetime | None:

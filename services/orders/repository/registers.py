@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, event, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, event, insert, select, update
 
 from services.kit.database import Transaction, View, insert_new, put
 from services.kit.errors import NotYet
@@ -14,6 +14,15 @@ from services.orders.domain.contract import CeilingWarning, Contract, Department
 from services.orders.domain.errors import LoadKindTaken, NotFound
 from services.orders.domain.load import DEFAULT_KINDS, LoadKind
 from services.orders.domain.site import Site, SiteTerms
+
+# Built once: SQLAlchemy then finds what it compiled for them without looking at them again.
+_SITES = select(tables.sites).where(
+    tables.sites.c.id.in_(bindparam("site_ids", expanding=True)),
+    tables.sites.c.department_id == bindparam("department_id"),
+)
+_KINDS = select(tables.load_kinds).order_by(tables.load_kinds.c.label)
+_CONTRACTS = select(tables.known_contracts)
+_CONTRACT = select(tables.known_contracts).where(tables.known_contracts.c.id == bindparam("contract_id"))
 
 _TERMS = ("name", "address", "latitude", "longitude", "access_note", "contact", "opening_note", "service_seconds")
 
@@ -41,10 +50,7 @@ class Sites:
 
     def among(self, site_ids: Collection[str], department_id: str) -> Mapping[str, Site]:
         """Return those of these sites that the department has, by id."""
-        table = tables.sites.c
-        rows = self._view.execute(
-            select(tables.sites).where(table.id.in_(site_ids), table.department_id == department_id)
-        )
+        rows = self._view.execute(_SITES, {"site_ids": list(site_ids), "department_id": department_id})
         return {row.id: site_of(row) for row in rows}
 
     def add(self, tx: Transaction, site: Site) -> None:
@@ -73,7 +79,7 @@ class LoadKinds:
 
     def all(self) -> Mapping[str, LoadKind]:
         """Return the whole catalogue, by code, in the order of labels."""
-        rows = self._view.execute(select(tables.load_kinds).order_by(tables.load_kinds.c.label))
+        rows = self._view.execute(_KINDS)
         return {row.code: LoadKind(**row._mapping) for row in rows}
 
     def add(self, tx: Transaction, kind: LoadKind) -> None:
@@ -93,14 +99,12 @@ class Contracts:
 
     def all(self) -> tuple[Contract, ...]:
         """Return every contract, by reference."""
-        rows = self._view.execute(select(tables.known_contracts))
+        rows = self._view.execute(_CONTRACTS)
         return tuple(sorted((_contract_of(row) for row in rows), key=lambda contract: contract.reference))
 
     def get(self, contract_id: str) -> Contract:
         """Return a contract. Raises NotYet when billing has not told of it."""
-        row = self._view.execute(
-            select(tables.known_contracts).where(tables.known_contracts.c.id == contract_id)
-        ).one_or_none()
+        row = self._view.execute(_CONTRACT, {"contract_id": contract_id}).one_or_none()
         if row is None:
             raise NotYet(f"contract {contract_id} is not known yet")
         return _contract_of(row)

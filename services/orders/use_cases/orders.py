@@ -114,8 +114,13 @@ def check_order(tx: Transaction, asked: Asked, *, at: datetime) -> Judged:
     return judged
 
 
-def place_order(tx: Transaction, asked: Asked, *, actor: Actor, at: datetime, order_id: str | None = None) -> Order:
-    """Let an order exist and say so, under an id of its own unless one is given. Raises as `check_order`."""
+def place_order(
+    tx: Transaction, asked: Asked, *, actor: Actor, at: datetime, order_id: str | None = None
+) -> tuple[Order, Contract]:
+    """Let an order exist and say so, under an id of its own unless one is given; tell the contract it falls under.
+
+    Raises as `check_order`.
+    """
     judged = check_order(tx, asked, at=at)
     (reference,) = Orders(tx).next_references(at.year, 1)
     order = Order(
@@ -129,7 +134,7 @@ def place_order(tx: Transaction, asked: Asked, *, actor: Actor, at: datetime, or
         note=asked.note,
         client_reference=asked.client_reference,
     )
-    return add(tx, place(order, actor=actor))
+    return add(tx, place(order, actor=actor)), judged.contract
 
 
 def amend_order(

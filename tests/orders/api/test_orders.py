@@ -172,6 +172,8 @@ async def test_lists_come_in_pages_that_miss_and_repeat_nothing(house: House) ->
         narrow = await client.get("/v1/orders?date_from=2026-11-27&date_to=2026-11-30&status=requested&status=accepted")
         assert len(narrow.json()["items"]) == 2
         assert (await client.get(f"/v1/orders?site_id={SCHOOL}")).json()["next"] is None
+        named = await client.get(f"/v1/orders?reference={seen[0]['reference']}")
+        assert [order["id"] for order in named.json()["items"]] == [seen[0]["id"]]
         for wrong in ("cursor=xx", "status=lost", "limit=0", "limit=999", "date_from=yesterday", "sort=asc"):
             assert (await client.get(f"/v1/orders?{wrong}")).status_code == 422
 

@@ -207,6 +207,8 @@ async def test_a_refused_order_says_why_with_the_figures(house: House, visitor: 
     assert "Le plafond est atteint. Demandé : 1 234,50 € HT ; disponible : 0,99 € HT." in text
     assert "✕ refusée" in text_of(await visitor.get("/demandes?etat=refused"))
     assert "Aucune commande ne correspond" in text_of(await visitor.get("/demandes?etat=delivered"))
+    found = await visitor.get(f"/demandes?du=2030-01-01&reference={order['reference'].lower()}")
+    assert "✕ refusée" in text_of(found)
 
 
 async def test_a_contract_near_its_ceiling_is_told_on_the_list(house: House, visitor: httpx.AsyncClient) -> None:
