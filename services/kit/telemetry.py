@@ -63,8 +63,29 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class _Seldom(logging.Filter):
+    """Lets through the same line of a talkative library once in a while; a client without its server repeats itself."""
+
+    def __init__(self, logger: str, every_seconds: float) -> None:
+        super().__init__()
+        self._logger = logger
+        self._every_seconds = every_seconds
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is not of that library, or has not been seen for some time."""
+        if not f"{record.name}.".startswith(f"{self._logger}."):
+            return True
+        line = (record.name, str(record.msg))
+        if record.created - self._last.get(line, 0.0) < self._every_seconds:
+            return False
+        self._last[line] = record.created
+        return True
+
+
 def configure_logging(level: str = "INFO") -> None:
     """Send every log line to standard error as JSON, from `level` up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_Seldom("aiokafka", every_seconds=30))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

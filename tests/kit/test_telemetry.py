@@ -2,6 +2,9 @@
 
 import json
 import logging
+from collections.abc import Iterator
+
+import pytest
 
 from services.kit import telemetry
 from services.kit.telemetry import JsonLines
@@ -35,3 +38,24 @@ def test_a_line_carries_facts_of_its_own_and_errors_whole() -> None:
     error = LookupError("lost")
     written = line(exc_info=(LookupError, error, None))
     assert "LookupError: lost" in str(written["error"])
+
+
+def test_the_kafka_clients_complaints_are_let_through_once_in_a_while(
+    capsys: pytest.CaptureFixture[str], restored_logging: None
+) -> None:
+    telemetry.configure_logging("INFO")
+    for _ in range(5):
+        logging.getLogger("aiokafka.conn").error("Unable to connect to %s", "node 1")
+        logging.getLogger("services.kit").error("ours")
+    logging.getLogger("aiokafka.conn").error("something else")
+    lines = [json.loads(line)["text"] for line in capsys.readouterr().err.splitlines()]
+    assert sorted(lines) == ["Unable to connect to node 1", *["ours"] * 5, "something else"]
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers.copy(), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
