@@ -759,7 +759,6 @@ def _from_statement(statement: Statement) -> Json:
             for part in statement.departments
         ],
         "legs": statement.legs,
-        "lines": statement.lines,
         "first_day": statement.first_day.isoformat(),
         "last_day": statement.last_day.isoformat(),
         "gauge": {
@@ -768,7 +767,6 @@ def _from_statement(statement: Statement) -> Json:
             "owed_cents": statement.gauge.owed_cents,
             "held_cents": statement.gauge.held_cents,
         },
-        "zone": statement.zone,
     }
 
 
@@ -790,9 +788,7 @@ def statement_of(row: Row[Any]) -> Statement:
         taxes=tuple(Tax(**tax) for tax in content["taxes"]),
         departments=tuple(DepartmentTotal(**part) for part in content["departments"]),
         legs=content["legs"],
-        lines=content["lines"],
         first_day=date.fromisoformat(content["first_day"]),
         last_day=date.fromisoformat(content["last_day"]),
         gauge=Gauge(**content["gauge"]),
-        zone=content["zone"],
     )

@@ -93,6 +93,14 @@ holds = Table(
 )
 """The one decision about an order: held, or refused and why."""
 
+Index(
+    "holds_refused",
+    holds.c.contract_id,
+    holds.c.decided_at,
+    sqlite_where=holds.c.is_held.is_(False),
+    postgresql_where=holds.c.is_held.is_(False),
+)
+
 charges = Table(
     "charges",
     metadata,

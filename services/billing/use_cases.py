@@ -94,23 +94,6 @@ def publish_price_list(
     return price_list
 
 
-def hold_estimate(tx: Transaction, order: Order, *, at: datetime) -> HoldDecision | None:
-    """Set an order's estimate aside under its contract's ceiling, or refuse the order; say which.
-
-    Returns None when the order was decided before: nothing changes then.
-    """
-    return next(iter(book(tx, [order], [], at=at)), None)
-
-
-def settle_leg(tx: Transaction, fact: Fact, *, at: datetime) -> None:
-    """Turn a leg's hold into what is owed for it, or give it back. The first fact that ends a leg counts.
-
-    Raises what `check_fact` does.
-    """
-    check_fact(tx, fact)
-    book(tx, [], [fact], at=at)
-
-
 def check_fact(tx: Transaction, fact: Fact) -> None:
     """Refuse what cannot have happened under the contract, or not yet. Locks nothing.
 
@@ -135,9 +118,10 @@ def check_fact(tx: Transaction, fact: Fact) -> None:
 
 
 def book(tx: Transaction, orders: Sequence[Order], facts: Sequence[Fact], *, at: datetime) -> list[HoldDecision]:
-    """Hold orders, then settle legs by facts that passed `check_fact`; return the decisions that are new.
+    """Hold orders or refuse them, then settle legs by facts that passed `check_fact`; return the new decisions.
 
-    All contracts concerned are locked first and in one order, so that no two transactions wait for each other.
+    An order is decided once, and the first fact that ends a leg counts: repeats change nothing. All contracts
+    concerned are locked first and in one order, so that no two transactions wait for each other.
     """
     ceilings, charges = Ceilings(tx), Charges(tx)
     order_ids = {fact.order_id for fact in facts}

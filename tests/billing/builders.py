@@ -150,14 +150,15 @@ def publish(tx: Transaction, contract: Contract, valid_from: date, prices: Seque
 def hold(database: Database, order: Order, *, at: datetime = NOON) -> bool:
     """Hold an order in a transaction of its own; return whether it was held now."""
     with database.transaction() as tx:
-        decision = use_cases.hold_estimate(tx, order, at=at)
-    return decision is not None and decision.is_held
+        decisions = use_cases.book(tx, [order], [], at=at)
+    return any(decision.is_held for decision in decisions)
 
 
 def settle(database: Database, fact: Fact, *, at: datetime = NOON) -> None:
     """Settle a leg in a transaction of its own."""
     with database.transaction() as tx:
-        use_cases.settle_leg(tx, fact, at=at)
+        use_cases.check_fact(tx, fact)
+        use_cases.book(tx, [], [fact], at=at)
 
 
 def stamp(instant: datetime) -> Timestamp:

@@ -240,16 +240,6 @@ def test_the_first_fact_that_ends_a_leg_counts(database: Database, contract: Con
     assert said(database).count("LegSettled") == 1
 
 
-def test_a_leg_settled_twice_in_one_transaction_is_settled_once(database: Database, contract: Contract) -> None:
-    order = an_order(contract)
-    hold(database, order)
-    with database.transaction() as tx:
-        use_cases.settle_leg(tx, handed_over(order.id), at=NOON)
-        use_cases.settle_leg(tx, failed(order.id), at=NOON)
-    assert consumption(database, contract).is_balanced
-    assert said(database).count("LegSettled") == 1
-
-
 def test_of_two_facts_heard_together_the_first_counts(database: Database, contract: Contract) -> None:
     order = an_order(contract)
     hold(database, order)

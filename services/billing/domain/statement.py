@@ -122,11 +122,9 @@ class Statement:
     taxes: tuple[Tax, ...]
     departments: tuple[DepartmentTotal, ...]
     legs: int
-    lines: int
     first_day: date
     last_day: date
     gauge: Gauge
-    zone: str
 
     @property
     def net_cents(self) -> int:
@@ -195,7 +193,6 @@ def close(
         When a charge is not settled, not the seller's, not billable, or later than the month.
     """
     items: dict[tuple[str, int, int, int, str], Item] = {}
-    lines = 0
     for charge in charges:
         settlement = charge.settlement
         if (
@@ -208,7 +205,6 @@ def close(
             raise ValueError(f"not a charge of {seller.id} in {month}: {charge.order_id}, leg {charge.leg}")
         by_list = settlement.rule is Rule.AS_COUNTED
         for line in settlement.lines:
-            lines += 1
             version = charge.estimate.price_list_version if by_list else 0
             price_cents = line.unit_price_cents if by_list else None
             key = (line.code, version, price_cents or 0, settlement.vat_permille, line.label)
@@ -244,9 +240,7 @@ def close(
         taxes=taxes(totals_by_rate((item.vat_permille, item.amount_cents) for item in items.values())),
         departments=tuple(departments),
         legs=len(charges),
-        lines=lines,
         first_day=min(days),
         last_day=max(days),
         gauge=gauge,
-        zone=contract.zone,
     )
