@@ -67,10 +67,10 @@ class Planner:
     whose process died is computed again by another.
     """
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, solver: "Solver") -> None:
         self._zone = zone
         self._line = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planner")
-        self._solver = Solver()
+        self._solver = solver
 
     def wake(self, database: Database) -> None:
         """Compute soon, in a thread of its own, what was asked for."""
@@ -82,9 +82,8 @@ class Planner:
         return {"computed": self._line.submit(self._compute, database).result()}
 
     def stop(self) -> None:
-        """Compute no more; a plan under way will be computed again."""
+        """Begin no more plans; one whose solver is stopped will be computed again."""
         self._line.shutdown(wait=False, cancel_futures=True)
-        self._solver.stop()
 
     def _compute_and_log(self, database: Database) -> None:
         try:
@@ -170,6 +169,7 @@ class Solver:
     """A process that solves, started when first needed and kept; it ends with this process, however that ends."""
 
     def __init__(self) -> None:
+        self._turn = Lock()
         self._lock = Lock()
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -177,16 +177,17 @@ class Solver:
 
     def solve(self, problem: RoutingProblem, seconds: float) -> Plan:
         """Return the explained plan. Raises SolverDied, SolverStopped, or what the solver raised."""
-        pipe = self._start()
-        try:
-            pipe.send((problem, seconds))
-            answer = pipe.recv() if pipe.poll(2 * seconds + 60) else None
-        except (EOFError, OSError) as error:
-            self._end()
-            raise (SolverStopped if self._is_stopped else SolverDied)(str(error)) from error
-        if answer is None:
-            self._end()
-            raise SolverDied("no answer")
+        with self._turn:
+            pipe = self._start()
+            try:
+                pipe.send((problem, seconds))
+                answer = pipe.recv() if pipe.poll(2 * seconds + 60) else None
+            except (EOFError, OSError) as error:
+                self._end()
+                raise (SolverStopped if self._is_stopped else SolverDied)(str(error)) from error
+            if answer is None:
+                self._end()
+                raise SolverDied("no answer")
         if isinstance(answer, Exception):
             raise answer
         assert isinstance(answer, Plan)

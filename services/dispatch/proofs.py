@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ class Upload:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self.sent_sha256 = ""
+        self._digest = hashlib.sha256()
 
     async def __aenter__(self) -> "Upload":
         folder = self._data_dir / "proofs" / "incoming"
@@ -58,20 +57,21 @@ class Upload:
         with suppress(FileNotFoundError):
             await asyncio.to_thread(self._path.unlink)
 
-    async def receive(self, chunks: AsyncIterator[bytes]) -> None:
-        """Write what comes to the file; whoever gives the chunks stops when it is too much."""
-        digest = hashlib.sha256()
-        async for chunk in chunks:
-            digest.update(chunk)
-            await asyncio.to_thread(self._file.write, chunk)
-        self._file.close()
-        self.sent_sha256 = digest.hexdigest()
+    async def write(self, chunk: bytes) -> None:
+        """Take a part of the file; whoever gives them stops when it is too much."""
+        self._digest.update(chunk)
+        await asyncio.to_thread(self._file.write, chunk)
+
+    def sent_sha256(self) -> str:
+        """Return the digest of what was sent, once all of it has come."""
+        return self._digest.hexdigest()
 
     async def keep(self, proof_id: str) -> Kept:
         """Put the picture in place. Raises NotAPicture."""
         return await asyncio.to_thread(self._keep, proof_id)
 
     def _keep(self, proof_id: str) -> Kept:
+        self._file.close()
         scrubbed = self._path.with_suffix(".scrubbed")
         try:
             media_type = _scrub(self._path, scrubbed)
@@ -83,7 +83,7 @@ class Upload:
             _sync(target.parent)
         finally:
             scrubbed.unlink(missing_ok=True)
-        return Kept(media_type, len(content), sha256, self.sent_sha256)
+        return Kept(media_type, len(content), sha256, self.sent_sha256())
 
 
 def _scrub(source: Path, target: Path) -> str:

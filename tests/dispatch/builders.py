@@ -75,7 +75,7 @@ def a_delivery(number: int = 1, leg: int = 1, **changes: Any) -> Delivery:
     return replace(delivery, **changes)
 
 
-def a_stop(kind: StopKind, delivery_id: DeliveryId = DeliveryId(ORDER, 1), **changes: Any) -> Stop:  # noqa: B008
+def a_stop(kind: StopKind, delivery_id: DeliveryId = DeliveryId(ORDER, 1), **changes: Any) -> Stop:
     arrives_at = at(9) if kind is StopKind.PICKUP else at(9, 20)
     stop = Stop(
         id=f"{delivery_id}-{kind}",

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.dispatch.api.shapes import Id, Instant, Name, reach_of
+from services.dispatch.api.shapes import Id, Instant, Name
 from services.dispatch.domain.courier import (
     Bike,
     BikeTerms,
@@ -22,6 +22,7 @@ from services.dispatch.domain.errors import CooperativeNotFound
 from services.dispatch.queries import crew as lists
 from services.dispatch.repository import crew
 from services.dispatch.use_cases import crew as use_cases
+from services.dispatch.use_cases.access import reach_of
 from services.kit.http.answers import (
     DEFAULT_LIMIT,
     BadCursor,

@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.dispatch.api.crew import Reader, day_of_cursor
-from services.dispatch.api.shapes import DeliveryOut, reach_of
+from services.dispatch.api.shapes import DeliveryOut
 from services.dispatch.domain.delivery import DeliveryState
 from services.dispatch.domain.errors import DeliveryNotFound
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.queries.crew import cooperative_names
 from services.dispatch.queries.deliveries import DeliveryFilter, get_delivery, list_deliveries
+from services.dispatch.use_cases.access import reach_of
 from services.kit.http.answers import (
     DEFAULT_LIMIT,
     Cursor,

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from services.dispatch import travel
 from services.dispatch.api.crew import Reader, Writer
-from services.dispatch.api.shapes import Id, PlanOut, reach_of
+from services.dispatch.api.shapes import Id, PlanOut
 from services.dispatch.domain.plan import Plan
 from services.dispatch.domain.reach import Reach
 from services.dispatch.queries.crew import cooperative_names
 from services.dispatch.queries.rounds import around, list_plans
 from services.dispatch.use_cases import moves, plans
+from services.dispatch.use_cases.access import reach_of
 from services.kit.database import Database, View
 from services.kit.http.answers import (
     DEFAULT_LIMIT,

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from services.dispatch.api.crew import Reader, Writer, day_and_id
-from services.dispatch.api.shapes import FailureReasonOut, Id, RoundOut, reach_of
+from services.dispatch.api.shapes import FailureReasonOut, Id, RoundOut
 from services.dispatch.domain.failure import FAILURE_REASONS
 from services.dispatch.domain.round import RoundState
 from services.dispatch.queries.rounds import RoundFilter, around, list_rounds
 from services.dispatch.repository import rounds
+from services.dispatch.use_cases.access import reach_of
 from services.dispatch.use_cases.plans import withdraw_round
 from services.kit.http.answers import (
     DEFAULT_LIMIT,

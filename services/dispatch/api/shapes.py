@@ -11,19 +11,10 @@ from services.dispatch.domain.delivery import Delivery, DeliveryState, Load, Vis
 from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.failure import FAILURE_REASONS, FailureReason, NextStep
 from services.dispatch.domain.plan import LeftOut, Plan, PlanState
-from services.dispatch.domain.reach import NOTHING, Reach
+from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState, Stop, StopState
 from services.dispatch.queries.rounds import Around, ProofFace
-from services.kit.http.edge import Caller
 from services.kit.ids import is_id
-
-
-def reach_of(caller: Caller) -> Reach:
-    """Return whose things a caller may see: everybody's, those of the cooperative of the account, or nobody's."""
-    if caller.has("dispatch:admin"):
-        return Reach(None)
-    cooperative_id = caller.claim("cooperative")
-    return Reach(cooperative_id) if cooperative_id else NOTHING
 
 
 def _an_id(text: str) -> str:

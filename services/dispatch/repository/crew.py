@@ -167,6 +167,12 @@ def free_shifts(view: View, day: date, *, shift_ids: Collection[str] | None = No
     return [_with_crew(row) for row in view.execute(chosen.order_by(shifts.c.id))]
 
 
+def shifts_of_day(view: View, day: date, reach: Reach) -> list[ShiftWithCrew]:
+    """Return the day's shifts within reach, occupied or not, by id."""
+    chosen = _shifts_with_crew().where(shifts.c.day == day).order_by(shifts.c.id)
+    return [found for found in map(_with_crew, view.execute(chosen)) if reach.covers(found[0].cooperative_id)]
+
+
 def holders(view: View, contract_ids: Collection[str]) -> dict[str, frozenset[str]]:
     """Return the cooperatives of each of these contracts; a contract nobody told of yet is absent."""
     found: dict[str, set[str]] = {}

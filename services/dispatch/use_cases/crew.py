@@ -1,6 +1,8 @@
 """Cooperatives, couriers, bikes and shifts."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from services.dispatch.domain.courier import (
     Bike,
@@ -22,6 +24,7 @@ from services.dispatch.domain.errors import (
 from services.dispatch.domain.reach import Reach
 from services.dispatch.repository import crew
 from services.kit.database import Transaction, View
+from services.kit.errors import DomainError
 from services.kit.ids import new_id
 
 
@@ -106,6 +109,26 @@ def cancel_shift(tx: Transaction, known: Shift) -> None:
     """Take a shift away that no published round occupies. Raises ShiftInUse."""
     _check_free(tx, known)
     crew.remove_shift(tx, known.id)
+
+
+def copy_shifts(tx: Transaction, reach: Reach, source: date, target: date, zone: ZoneInfo) -> int:
+    """Agree the shifts of `source` for `target` too, at the same local times; return how many that were.
+
+    Who or what is away, or has a shift already, is left out.
+    """
+    copied = 0
+    for known, _, _ in crew.shifts_of_day(tx, source, reach):
+        starts_at, ends_at = (
+            datetime.combine(target + (moment.date() - source), moment.time(), zone).astimezone(UTC)
+            for moment in (known.terms.starts_at.astimezone(zone), known.terms.ends_at.astimezone(zone))
+        )
+        terms = replace(known.terms, day=target, starts_at=starts_at, ends_at=ends_at)
+        try:
+            agree_shift(tx, reach, terms)
+        except DomainError:
+            continue
+        copied += 1
+    return copied
 
 
 def _employer(view: View, reach: Reach, cooperative_id: str | None) -> str:

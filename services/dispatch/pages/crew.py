@@ -1,0 +1,259 @@
+"""A cooperative's couriers, bikes and shifts, as forms."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.dispatch.domain.courier import BikeTerms, CourierTerms, Point, ShiftTerms
+from services.dispatch.domain.reach import Reach
+from services.dispatch.pages import pages
+from services.dispatch.queries.crew import (
+    ShiftFilter,
+    cooperative_names,
+    list_bikes,
+    list_cooperatives,
+    list_couriers,
+    list_shifts,
+)
+from services.dispatch.repository import crew
+from services.dispatch.use_cases import crew as use_cases
+from services.dispatch.use_cases.access import reach_of
+from services.kit.database import Database, View
+from services.kit.errors import DomainError, Refusals
+from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
+
+Reader = Annotated[Caller, needs("dispatch:read")]
+Writer = Annotated[Caller, needs("dispatch:write")]
+
+GRAMS = 1000
+MILLILITRES = 1000
+
+
+class FormBody(BaseModel):
+    """A form; fields it does not have are refused."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class CourierForm(FormBody):
+    """A courier; without an id, a new one. An unchecked box is not sent."""
+
+    id: str = ""
+    cooperative_id: str = ""
+    name: str = ""
+    phone: str = ""
+    account: str = ""
+    is_active: bool = False
+
+
+class BikeForm(FormBody):
+    """A bike in kilograms and litres; without an id, a new one."""
+
+    id: str = ""
+    cooperative_id: str = ""
+    name: str = ""
+    kilos: float = 0
+    litres: float = 0
+    has_trailer: bool = False
+    is_active: bool = False
+
+
+class ShiftForm(FormBody):
+    """A shift by local times; one that ends before it starts ends on the next day."""
+
+    date: date
+    courier_id: str = ""
+    bike_id: str = ""
+    starts: time
+    ends: time
+    depot: str = ""
+    latitude: float
+    longitude: float
+
+
+class CopyForm(FormBody):
+    """All shifts of another day, at the same hours."""
+
+    target: date = Field(alias="date")
+    source: date
+
+
+class DayForm(FormBody):
+    """The day to come back to."""
+
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """Where the last shift started: what the form proposes."""
+
+    name: str = ""
+    latitude: str = ""
+    longitude: str = ""
+
+
+def crew_pages(zone: ZoneInfo) -> APIRouter:
+    """Return the pages; times of day are those of `zone`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/tableau/equipe")
+    def read_crew(
+        request: Request, caller: Reader, view: ReadView, fait: Annotated[str, Query(max_length=20)] = ""
+    ) -> HTMLResponse:
+        """Show couriers and bikes."""
+        return show_crew(request, view, reach_of(caller), done="C'est enregistré." if fait else "")
+
+    @router.post("/tableau/equipe/coursiers")
+    def save_courier(
+        request: Request, caller: Writer, database: OwnDatabase, form: Annotated[CourierForm, Form()]
+    ) -> Response:
+        """Register or change a courier."""
+        reach = reach_of(caller)
+        terms = CourierTerms(form.name, form.phone, form.account, form.is_active or not form.id)
+
+        def act() -> None:
+            with database.transaction() as tx:
+                if form.id:
+                    use_cases.change_courier(tx, crew.courier(tx, form.id, reach, lock=True), terms)
+                else:
+                    use_cases.register_courier(tx, reach, form.cooperative_id or None, terms)
+
+        return _after(act, database, "/tableau/equipe?fait=1", show_crew, request, reach)
+
+    @router.post("/tableau/equipe/velos")
+    def save_bike(
+        request: Request, caller: Writer, database: OwnDatabase, form: Annotated[BikeForm, Form()]
+    ) -> Response:
+        """Register or change a bike."""
+        reach = reach_of(caller)
+        terms = BikeTerms(
+            form.name,
+            round(form.kilos * GRAMS),
+            round(form.litres * MILLILITRES),
+            form.has_trailer,
+            form.is_active or not form.id,
+        )
+
+        def act() -> None:
+            with database.transaction() as tx:
+                if form.id:
+                    use_cases.change_bike(tx, crew.bike(tx, form.id, reach, lock=True), terms)
+                else:
+                    use_cases.register_bike(tx, reach, form.cooperative_id or None, terms)
+
+        return _after(act, database, "/tableau/equipe?fait=1", show_crew, request, reach)
+
+    @router.get("/tableau/vacations")
+    def read_shifts(
+        request: Request,
+        caller: Reader,
+        view: ReadView,
+        now: Now,
+        jour: Annotated[date | None, Query(alias="date")] = None,
+        fait: Annotated[int | None, Query(ge=0)] = None,
+    ) -> HTMLResponse:
+        """Show the shifts of a day."""
+        day = jour or now.astimezone(zone).date()
+        done = "" if fait is None else f"{fait} vacation{'s' if fait > 1 else ''} enregistrée{'s' if fait > 1 else ''}."
+        return show_shifts(request, view, reach_of(caller), day=day, done=done)
+
+    @router.post("/tableau/vacations")
+    def agree_shift(
+        request: Request, caller: Writer, database: OwnDatabase, form: Annotated[ShiftForm, Form()]
+    ) -> Response:
+        """Give a courier a shift."""
+        reach = reach_of(caller)
+        starts_at, ends_at = (datetime.combine(form.date, moment, zone) for moment in (form.starts, form.ends))
+        if ends_at <= starts_at:
+            ends_at = datetime.combine(form.date + timedelta(days=1), form.ends, zone)
+        depot = Point(form.latitude, form.longitude, form.depot)
+        terms = ShiftTerms(form.courier_id, form.bike_id, form.date, starts_at, ends_at, depot, depot)
+
+        def act() -> None:
+            with database.transaction() as tx:
+                use_cases.agree_shift(tx, reach, terms)
+
+        address = f"/tableau/vacations?date={form.date}&fait=1"
+        return _after(act, database, address, show_shifts, request, reach, day=form.date, form=form)
+
+    @router.post("/tableau/vacations/copie")
+    def copy_shifts(caller: Writer, database: OwnDatabase, form: Annotated[CopyForm, Form()]) -> Response:
+        """Give everybody the hours of another day."""
+        reach = reach_of(caller)
+        with database.transaction() as tx:
+            copied = use_cases.copy_shifts(tx, reach, form.source, form.target, zone)
+        return RedirectResponse(f"/tableau/vacations?date={form.target}&fait={copied}", status_code=303)
+
+    @router.post("/tableau/vacations/{shift_id}/suppression")
+    def cancel_shift(
+        request: Request, shift_id: str, caller: Writer, database: OwnDatabase, form: Annotated[DayForm, Form()]
+    ) -> Response:
+        """Take a shift away."""
+        reach = reach_of(caller)
+
+        def act() -> None:
+            with database.transaction() as tx:
+                use_cases.cancel_shift(tx, crew.shift(tx, shift_id, reach, lock=True))
+
+        address = f"/tableau/vacations?date={form.date}"
+        return _after(act, database, address, show_shifts, request, reach, day=form.date)
+
+    def show_shifts(request: Request, view: View, reach: Reach, *, day: date, **more: Any) -> HTMLResponse:
+        shifts = list_shifts(view, ShiftFilter(reach, day, day))
+        previous = shifts or list_shifts(view, ShiftFilter(reach, day - timedelta(days=14), day))
+        start = previous[-1][0].terms.start if previous else None
+        return pages.render(
+            request,
+            "vacations.html",
+            day=day,
+            shifts=shifts,
+            couriers=list_couriers(view, reach, is_active=True),
+            bikes=list_bikes(view, reach, is_active=True),
+            depot=Depot(start.name, str(start.latitude), str(start.longitude)) if start else Depot(),
+            source=day - timedelta(days=7),
+            previous_day=day - timedelta(days=1),
+            next_day=day + timedelta(days=1),
+            **{"refusals": [], "done": "", "form": None, **more},
+        )
+
+    return router
+
+
+def show_crew(request: Request, view: View, reach: Reach, **more: Any) -> HTMLResponse:
+    """Return the page of couriers and bikes."""
+    return pages.render(
+        request,
+        "equipe.html",
+        couriers=list_couriers(view, reach, is_active=None),
+        bikes=list_bikes(view, reach, is_active=None),
+        cooperatives=list_cooperatives(view, reach, after="", limit=200),
+        cooperative_names=cooperative_names(view),
+        is_everything=reach.is_everything,
+        **{"refusals": [], "done": "", **more},
+    )
+
+
+def _after(
+    act: Callable[[], None],
+    database: Database,
+    address: str,
+    show: Callable[..., HTMLResponse],
+    request: Request,
+    reach: Reach,
+    **more: Any,
+) -> Response:
+    """Do it and go on, or show the page again with everything that was refused."""
+    try:
+        act()
+    except DomainError as refusal:
+        refusals = refusal.errors if isinstance(refusal, Refusals) else (refusal,)
+        with database.view() as view:
+            return show(request, view, reach, refusals=[one.detail for one in refusals], status=422, **more)
+    return RedirectResponse(address, status_code=303)

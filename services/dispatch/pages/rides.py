@@ -1,0 +1,186 @@
+"""A courier's day on a phone: the next stop first and large. Positions are neither asked for nor sent."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from services.dispatch.domain.errors import BadReport
+from services.dispatch.domain.ride import Report, ReportEffect, ReportKind
+from services.dispatch.domain.round import Counted, RoundState, Stop, StopState
+from services.dispatch.pages import pages
+from services.dispatch.proofs import Upload
+from services.dispatch.queries.rounds import around
+from services.dispatch.repository import rounds
+from services.dispatch.settings import DispatchSettings
+from services.dispatch.use_cases import rides
+from services.kit.database import Database, View
+from services.kit.errors import DomainError, Refusals
+from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
+from services.kit.ids import is_id, new_id
+
+Reader = Annotated[Caller, needs("rides:read")]
+Writer = Annotated[Caller, needs("rides:write")]
+
+ROOM_FOR_FIELDS = 200_000
+"""Bytes a form may have beside its photo."""
+READ_BYTES = 64 * 1024
+
+SAID = {
+    ReportEffect.RECORDED: "C'est noté.",
+    ReportEffect.HELD: "C'est noté ; signalez aussi l'enlèvement pour que la livraison soit transmise.",
+    ReportEffect.WITHOUT_EFFECT: "Cet arrêt était déjà clos : rien ne change. Appelez la régulation en cas d'erreur.",
+}
+_TELEPHONE = re.compile(r"(?:\+33|0)(?:[ .\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]?\d){9}")
+
+
+def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
+    """Return the pages; days are those of `zone`."""
+    router = APIRouter(include_in_schema=False)
+
+    def show(request: Request, view: View, account: str, day: date, **more: Any) -> HTMLResponse:
+        courier = rides.courier_of(view, account)
+        found = rounds.of_courier(view, courier.id, day)
+        ridden = [round_ for round_ in found if round_.state is not RoundState.WITHDRAWN]
+        stops = [stop for round_ in ridden for stop in round_.stops]
+        return pages.render(
+            request,
+            "ma_tournee.html",
+            day=day,
+            courier=courier,
+            stops=stops,
+            next_stop=_next(stops),
+            ended=sum(_is_over(stop) for stop in stops),
+            withdrawn=[round_ for round_ in found if round_.state is RoundState.WITHDRAWN],
+            around=around(view, found),
+            poll_seconds=settings.poll_seconds,
+            previous_day=day - timedelta(days=1),
+            next_day=day + timedelta(days=1),
+            new_id=new_id,
+            telephone=telephone,
+            is_over=_is_over,
+            **{"refusals": [], "said": "", **more},
+        )
+
+    @router.get("/ma-tournee")
+    def read(
+        request: Request,
+        caller: Reader,
+        view: ReadView,
+        now: Now,
+        jour: Annotated[date | None, Query(alias="date")] = None,
+        dit: Annotated[str, Query(max_length=20)] = "",
+    ) -> HTMLResponse:
+        """Show the courier's stops of a day."""
+        day = jour or now.astimezone(zone).date()
+        said = SAID.get(ReportEffect(dit), "") if dit in set(ReportEffect) else ""
+        return show(request, view, caller.account_id, day, said=said)
+
+    @router.post("/ma-tournee/arrets/{stop_id}", max_body_size=settings.proof_bytes + ROOM_FOR_FIELDS)
+    async def report(stop_id: str, request: Request, caller: Writer, database: OwnDatabase, now: Now) -> Response:
+        """Take a report in as a form sends it, with a photo if there is one; used where the script does not run."""
+        account = caller.account_id
+
+        def take(given: Report) -> tuple[date, ReportEffect]:
+            with database.transaction() as tx:
+                courier = rides.courier_of(tx, account)
+                rides.require_stop(tx, courier, stop_id)
+                (answer,) = rides.record_reports(tx, courier, [given])
+                if isinstance(answer, DomainError):
+                    raise answer
+                return _day_of(tx, courier.id, stop_id), answer.effect
+
+        def refuse(refusal: DomainError) -> HTMLResponse:
+            with database.view() as view:
+                courier = rides.courier_of(view, account)
+                rides.require_stop(view, courier, stop_id)
+                told = refusal.errors if isinstance(refusal, Refusals) else (refusal,)
+                day = _day_of(view, courier.id, stop_id)
+                return show(request, view, account, day, refusals=[one.detail for one in told], status=422)
+
+        async with request.form(max_files=1, max_fields=60) as form:
+            try:
+                day, effect = await run_in_threadpool(take, _report(form, stop_id, now))
+                photo = form.get("photo")
+                if isinstance(photo, UploadFile) and photo.size:
+                    await _keep_photo(photo, stop_id, account, database, now)
+            except DomainError as refusal:
+                return await run_in_threadpool(refuse, refusal)
+        return RedirectResponse(f"/ma-tournee?date={day}&dit={effect}", status_code=303)
+
+    async def _keep_photo(photo: UploadFile, stop_id: str, account: str, database: Database, now: datetime) -> None:
+        proof_id = new_id()
+
+        def keep(picture: rides.Picture) -> None:
+            with database.transaction() as tx:
+                rides.keep_proof(tx, rides.courier_of(tx, account), stop_id, proof_id, picture, at=now)
+
+        async with Upload(settings.data_dir) as upload:
+            while chunk := await photo.read(READ_BYTES):
+                await upload.write(chunk)
+            found = await upload.keep(proof_id)
+        await run_in_threadpool(keep, rides.Picture(found.media_type, found.bytes, found.sha256, found.sent_sha256))
+
+    @router.get("/ma-tournee/hors-ligne.js")
+    def read_offline_script(caller: Reader) -> FileResponse:  # noqa: ARG001 - it only has to be a courier
+        """Return the script that lets the page open again without a network; it may only see this page."""
+        headers = {"Service-Worker-Allowed": "/ma-tournee", "Cache-Control": "no-cache"}
+        return FileResponse(_OFFLINE_SCRIPT, media_type="text/javascript", headers=headers)
+
+    return router
+
+
+_OFFLINE_SCRIPT = Path(__file__).parents[1] / "static" / "hors-ligne.js"
+
+
+def telephone(contact: str) -> str:
+    """Return the first French telephone number in a text, to be called; nothing when there is none."""
+    found = _TELEPHONE.search(contact)
+    return re.sub(r"[^+\d]", "", found.group()) if found else ""
+
+
+def _day_of(view: View, courier_id: str, stop_id: str) -> date:
+    day = rounds.day_of_stop(view, courier_id, stop_id)
+    assert day is not None
+    return day
+
+
+def _is_over(stop: Stop) -> bool:
+    return stop.has_ended or stop.state is StopState.HELD
+
+
+def _next(stops: list[Stop]) -> Stop | None:
+    return next((stop for stop in stops if not _is_over(stop)), None)
+
+
+def _report(form: FormData, stop_id: str, now: datetime) -> Report:
+    """Read a report out of a form. Raises BadReport."""
+    given: Mapping[str, str] = {name: value.strip() for name, value in form.items() if isinstance(value, str)}
+    event_id = given.get("event_id", "")
+    if given.get("kind", "") not in set(ReportKind) or not is_id(event_id):
+        raise BadReport("Le formulaire est incomplet : rechargez la page et recommencez.")
+    kind = ReportKind(given["kind"])
+    counted = []
+    for name, value in given.items():
+        if not name.startswith("compte-") or kind is not ReportKind.COMPLETE:
+            continue
+        if not value.isascii() or not value.isdigit() or len(value) > 6:
+            raise BadReport("Comptez en nombres entiers.", pointer="/loads")
+        counted.append(Counted(name.removeprefix("compte-"), int(value)))
+    return Report(
+        event_id=event_id,
+        stop_id=stop_id,
+        kind=kind,
+        occurred_at=now,
+        received_at=now,
+        loads=tuple(counted),
+        reason_code=given.get("reason_code", "") if kind is ReportKind.FAIL else "",
+        note=given.get("note", "")[:1000],
+    )

@@ -1,0 +1,160 @@
+"""A dispatcher's board: everything about one day, as one cooperative may see it, or the administration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from services.dispatch.domain.courier import Bike, Shift
+from services.dispatch.domain.delivery import Delivery, DeliveryState
+from services.dispatch.domain.events import DeliveryId
+from services.dispatch.domain.plan import Plan
+from services.dispatch.domain.reach import Reach
+from services.dispatch.domain.round import Round, RoundState
+from services.dispatch.queries.crew import ShiftFilter, cooperative_names, list_shifts
+from services.dispatch.queries.deliveries import DeliveryFilter, list_deliveries
+from services.dispatch.queries.rounds import Around, around, latest_plan
+from services.dispatch.repository import crew, rounds
+from services.kit.database import View
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A delivery in no round of the caller's cooperative: why, in French, and who else takes it."""
+
+    delivery: Delivery
+    sentence: str
+    taken_by: str
+    is_left_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A shift with the round that is ridden in it, or that a draft proposes."""
+
+    shift: Shift
+    courier_name: str
+    bike: Bike
+    round: Round | None
+
+    @property
+    def most_grams(self) -> int:
+        """The heaviest the bike gets."""
+        return max((stop.aboard_grams for stop in self.round.stops), default=0) if self.round else 0
+
+    @property
+    def most_millilitres(self) -> int:
+        """The fullest the bike gets."""
+        return max((stop.aboard_millilitres for stop in self.round.stops), default=0) if self.round else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What another cooperative takes, as a count."""
+
+    name: str
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One day. `plan` is the newest that concerns the caller; `drafts` are its rounds that may still be published."""
+
+    day: date
+    counts: dict[str, int]
+    plan: Plan | None
+    drafts: Sequence[Round]
+    rows: Sequence[Row]
+    withdrawn: Sequence[Round]
+    waiting: Sequence[Waiting]
+    others: Sequence[Other]
+    around: Around
+    cooperative_names: dict[str, str]
+
+    @property
+    def rounds(self) -> list[Round]:
+        """Every round on the board, in the order of its rows."""
+        return [row.round for row in self.rows if row.round]
+
+
+def read_board(view: View, day: date, reach: Reach) -> Board:
+    """Return the board of a day."""
+    names = cooperative_names(view)
+    deliveries = {one.id: one for one in list_deliveries(view, DeliveryFilter(reach, day, day), after=None, limit=None)}
+    published = rounds.of_day(view, day, reach)
+    ridden = {round_.shift_id: round_ for round_ in published if round_.state is not RoundState.WITHDRAWN}
+    plan = latest_plan(view, reach, day)
+    drafts = [
+        round_
+        for round_ in (plan.rounds_within(reach) if plan else ())
+        if round_.state is RoundState.DRAFT and round_.shift_id not in ridden
+    ]
+    proposed = {round_.shift_id: round_ for round_ in drafts}
+    shifts = list_shifts(view, ShiftFilter(reach, day, day))
+    bikes = crew.bikes_by_id(view, {shift.terms.bike_id for shift, _, _ in shifts})
+    rows = [
+        Row(shift, name, bikes[shift.terms.bike_id], ridden.get(shift.id) or proposed.get(shift.id))
+        for shift, name, _ in shifts
+    ]
+    shown = [row.round for row in rows if row.round] + [
+        round_ for round_ in published if round_.state is RoundState.WITHDRAWN
+    ]
+    taken = _taken_by_others(plan, deliveries, reach, names)
+    counts: dict[str, int] = {}
+    for delivery in deliveries.values():
+        counts[delivery.state] = counts.get(delivery.state, 0) + 1
+    others: dict[str, int] = {}
+    for name in taken.values():
+        others[name] = others.get(name, 0) + 1
+    return Board(
+        day=day,
+        counts=counts,
+        plan=plan,
+        drafts=drafts,
+        rows=sorted(rows, key=lambda row: (row.shift.cooperative_id, row.shift.terms.starts_at, row.courier_name)),
+        withdrawn=[round_ for round_ in published if round_.state is RoundState.WITHDRAWN],
+        waiting=_waiting(plan, deliveries, drafts, taken),
+        others=[Other(name, count) for name, count in sorted(others.items())],
+        around=around(view, shown),
+        cooperative_names=names,
+    )
+
+
+def _taken_by_others(
+    plan: Plan | None, deliveries: dict[DeliveryId, Delivery], reach: Reach, names: dict[str, str]
+) -> dict[DeliveryId, str]:
+    """Return which of these deliveries another cooperative has, or is proposed, with its name."""
+    taken = {
+        delivery.id: names.get(delivery.cooperative_id, delivery.cooperative_id)
+        for delivery in deliveries.values()
+        if delivery.cooperative_id and not reach.covers(delivery.cooperative_id)
+    }
+    for round_ in plan.rounds if plan else ():
+        if round_.state is RoundState.DRAFT and not reach.covers(round_.cooperative_id):
+            for delivery_id in round_.delivery_ids:
+                delivery = deliveries.get(delivery_id)
+                if delivery is not None and delivery.state is DeliveryState.PLANNABLE:
+                    taken[delivery_id] = names.get(round_.cooperative_id, round_.cooperative_id)
+    return taken
+
+
+def _waiting(
+    plan: Plan | None,
+    deliveries: dict[DeliveryId, Delivery],
+    drafts: Sequence[Round],
+    taken: dict[DeliveryId, str],
+) -> list[Waiting]:
+    """Return what stands in no round yet, with why."""
+    proposed = {delivery_id for round_ in drafts for delivery_id in round_.delivery_ids}
+    sentences = {item.delivery_id: item.sentence for item in plan.left_out} if plan else {}
+    waiting = []
+    for delivery in deliveries.values():
+        if delivery.state is DeliveryState.WAITING_FOR_HOLD:
+            waiting.append(Waiting(delivery, "Attend l'accord du marché (engagement du montant).", "", False))
+        elif delivery.state is DeliveryState.PLANNABLE and delivery.id not in proposed:
+            name = taken.get(delivery.id, "")
+            if name:
+                sentence = f"Proposée à {name}."
+            else:
+                sentence = sentences.get(delivery.id, "Pas encore planifiée : calculez un plan.")
+            waiting.append(Waiting(delivery, sentence, name, delivery.id in sentences))
+    return waiting
