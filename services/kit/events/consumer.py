@@ -250,6 +250,12 @@ class Consumer:
 
     def _work(self, batches: Mapping[Partition, Sequence[Delivered]], due: Mapping[Partition, _Held]) -> _Outcome:
         """Handle as much as can be handled now."""
+        with telemetry.about():
+            return self._handle_in_turns(batches, due)
+
+    def _handle_in_turns(
+        self, batches: Mapping[Partition, Sequence[Delivered]], due: Mapping[Partition, _Held]
+    ) -> _Outcome:
         waiting = {partition: list(messages) for partition, messages in batches.items()}
         outcome = _Outcome()
         next_turn: dict[Partition, list[Delivered]] | None = None
@@ -449,7 +455,7 @@ def _replay_one(database: Database, dispatch: Dispatch, partition: Partition, ke
     """Replay the oldest dead letter of a key; return whether it took effect."""
     letter: inbox.DeadLetter | None = None
     try:
-        with database.transaction() as tx:
+        with telemetry.about(), database.transaction() as tx:
             inbox.lock(tx, [partition])  # the consumer parks nothing behind it meanwhile
             letter = inbox.oldest_of_key(tx, partition.topic, key)
             if letter is None:
