@@ -72,15 +72,17 @@ class PartGetter(Protocol):
 def part(pytestconfig: pytest.Config) -> PartGetter:
     def get(part: str, make: Callable[[], Part]) -> Part:
         try:
-            return make()
+            made = make()
         except Unavailable as why:
             _without(pytestconfig, part, str(why), is_required=are_required())
+        pytestconfig.stash[used].append(str(getattr(made, "description", part)))
+        return made
 
     return get
 
 
 @pytest.fixture(scope="session")
-def kafka_server(part: PartGetter, pytestconfig: pytest.Config) -> Iterator[KafkaServer]:
+def kafka_server(part: PartGetter) -> Iterator[KafkaServer]:
     """A running Kafka for the whole session: give each test a topic prefix of its own.
 
     `.bootstrap`; `.stop()`, `.kill()`, `.freeze()`, and `.start()` or `.thaw()` afterwards. A test that stopped it
@@ -88,28 +90,24 @@ def kafka_server(part: PartGetter, pytestconfig: pytest.Config) -> Iterator[Kafk
     """
     server = part("Kafka", KafkaServer)
     with server:
-        pytestconfig.stash[used].append(server.description)
         yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_server(part: PartGetter, pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+def postgres_server(part: PartGetter) -> Iterator[PostgresServer]:
     """A running PostgreSQL for the whole session: `.create_database()` gives a test an empty database's URL.
 
     `.stop()`, `.kill()`, and `.start()` afterwards.
     """
     server = part("PostgreSQL", PostgresServer)
     with server:
-        pytestconfig.stash[used].append(server.description)
         yield server
 
 
 @pytest.fixture(scope="session")
-def chromium(part: PartGetter, pytestconfig: pytest.Config) -> Chromium:
+def chromium(part: PartGetter) -> Chromium:
     """The machine's Chromium: path and arguments, not started."""
-    found = part("Chromium", chromium_part.find)
-    pytestconfig.stash[used].append(found.description)
-    return found
+    return part("Chromium", chromium_part.find)
 
 
 @pytest.fixture
