@@ -1,6 +1,7 @@
 """An orders service of its own for each test: its database, and the whole service behind the real edge."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 
 from services.kit import clock
 from services.kit.database import Database, Transaction
+from services.kit.http.access import SESSION_COOKIE, Access, Use
 from services.kit.service import TopicFacts, assemble
 from services.kit.settings import HouseSettings
 from services.orders.handlers import HEARS
@@ -26,6 +28,19 @@ from tests.servers.postgres import PostgresServer
 
 # An orders service alone: the topics of its neighbours are its own here.
 TOPICS = [TopicFacts(name, "orders", frozenset({"orders"}), 6) for name in ("orders.v1", "billing.v1", "dispatch.v1")]
+
+
+ACCOUNTS: list[dict[str, Any]] = [
+    *(
+        {"login": name, "roles": ["department"], "claims": {"department": name}}
+        for name in ("proprete", "voirie", "culture")
+    ),
+    {"login": "admin", "roles": ["administrator"]},
+    {"login": "amel", "roles": ["courier"]},
+    {"login": "machine", "scopes": ["orders:read", "orders:write"], "is_machine": True},
+    {"login": "machine-proprete", "scopes": ["orders:write"], "claims": {"department": "proprete"}, "is_machine": True},
+]
+"""Who is known to the house; nobody logs in with a password here, so that none needs to be hashed."""
 
 
 @pytest.fixture
@@ -76,23 +91,24 @@ class House:
         return httpx.AsyncClient(transport=transport, base_url="https://orders.example", **options)
 
     def as_department(self, department: str = "proprete") -> httpx.AsyncClient:
-        return self._as(department, roles=["department"], claims={"department": department})
+        return self.as_account(department)
 
     def as_administrator(self) -> httpx.AsyncClient:
-        return self._as("admin", roles=["administrator"])
+        return self.as_account("admin")
 
-    def as_courier(self) -> httpx.AsyncClient:
-        return self._as("amel", roles=["courier"])
+    def as_account(self, login: str) -> httpx.AsyncClient:
+        """A program with a token of this account; see ACCOUNTS."""
+        return self.client(headers={"Authorization": f"Bearer {self._token(login, 'api')}"})
 
-    def as_machine(self, scopes: list[str], **claims: str) -> httpx.AsyncClient:
-        return self._as("machine", scopes=scopes, claims=claims, is_machine=True)
+    def session_of(self, login: str) -> dict[str, str]:
+        """The cookie of a browser in which this account has logged in."""
+        return {SESSION_COOKIE: self._token(login, "session")}
 
-    def _as(self, login: str, **account: Any) -> httpx.AsyncClient:
-        accounts = self.app.state.access.accounts
-        if accounts.get(login) is None:
-            accounts.add(login, secret="s" * 12, **account)
-        token = self.app.state.access.tokens.issue(accounts.get(login), "api", seconds=600)
-        return self.client(headers={"Authorization": f"Bearer {token}"})
+    def _token(self, login: str, use: Use) -> str:
+        access: Access = self.app.state.access
+        account = access.accounts.get(login)
+        assert account is not None
+        return access.tokens.issue(account, use, seconds=3_600)
 
     def tell(self, event: Any) -> None:
         """Let the service hear an event as its consumer would."""
@@ -112,6 +128,8 @@ def house_settings(folder: Path, **changes: Any) -> HouseSettings:
 
 @asynccontextmanager
 async def open_house(folder: Path) -> AsyncIterator[House]:
+    accounts = [{"name": account["login"], "secret_hash": "none", **account} for account in ACCOUNTS]
+    (folder / "accounts.json").write_text(json.dumps({"accounts": accounts}), encoding="utf-8")
     service = orders(OrdersSettings(database_url=f"sqlite:///{folder}/orders.db", data_dir=folder))
     app = assemble([service], house_settings(folder), TOPICS)
     async with app.router.lifespan_context(app):

@@ -18,7 +18,6 @@ from services.orders.domain.order import Actor, Flow, Order, Status
 from services.orders.domain.recurrence import Pause
 from services.orders.domain.recurring_request import RecurringRequest
 from services.orders.domain.site import SiteTerms
-from services.orders.jobs import generate_orders
 from services.orders.queries import OrderFilter
 from services.orders.repository import Contracts, Orders, RecurringRequests, Sites
 from services.orders.tables import metadata
@@ -287,16 +286,6 @@ def test_any_runs_with_any_horizons_make_what_one_run_would(
     for due_on in set(by_one) - set(by_runs):
         days = (date.fromisoformat(due_on) - TODAY).days
         assert not any(start < days <= start + horizon for start, horizon in runs)
-
-
-def test_the_job_unfolds_every_request_and_reports(furnished: Database, clock_at_now: datetime) -> None:
-    create(furnished)
-    with furnished.transaction() as tx:
-        RecurringRequests(tx).add(tx, RecurringRequest("second", DEPARTMENT, some_terms(Flow.LOAN), NOW))
-        ended = some_terms(recurrence=a_recurrence(ends_on=TODAY - timedelta(days=3)))
-        RecurringRequests(tx).add(tx, RecurringRequest("ended", DEPARTMENT, ended, NOW))
-    assert generate_orders(furnished, horizon_days=HORIZON) == {"requests": 2, "orders": 9, "with_problems": 0}
-    assert generate_orders(furnished, horizon_days=HORIZON) == {"requests": 2, "orders": 0, "with_problems": 0}
 
 
 def test_dates_without_a_contract_are_held_up_with_a_reason_and_made_once_there_is_one(furnished: Database) -> None:

@@ -51,6 +51,7 @@ def show(
         month=month,
         this_month=f"{month:%Y-%m}",
         this_week=_week_name(week or (today if (today.year, today.month) == (month.year, month.month) else month)),
+        present=_week_name(today) if week is not None else f"{today:%Y-%m}",
         before=before,
         after=after,
         today=today,

@@ -135,12 +135,13 @@ class Form:
     def refused(self, refusal: DomainError, places: Callable[[str], str]) -> None:
         """Take a refusal to the fields it is about; `places` turns a JSON Pointer into a field's name.
 
-        A field that could not even be read keeps that fault alone.
+        A field that could not even be read keeps that fault alone; and nothing is said of windows while one is unread.
         """
         unread = frozenset(self.faults)
+        has_unread_window = any(name.endswith(("_start", "_end", "date")) for name in unread)
         for error in refusal.errors if isinstance(refusal, Refusals) else (refusal,):
             name = places(error.pointer or "")
-            if name not in unread:
+            if name not in unread and not (has_unread_window and name.endswith("_start")):
                 self.fault(name, error.detail)
 
     def _read(self, name: str, sentence: str, read: Callable[[str], _Value], otherwise: str) -> _Value | None:

@@ -1,6 +1,6 @@
 """The pages of orders: list, one order with its history and cancellation, and the form of a one-off order."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from services.orders.domain.asking import AskedLeg, AskedVisit
 from services.orders.domain.contract import Contract
 from services.orders.domain.errors import NotFound
 from services.orders.domain.order import Actor, Flow, Order, Status
+from services.orders.domain.window import LocalWindow, Window
 from services.orders.pages.edge import Choices, Reader, Writer, own_department, pages, see_other
 from services.orders.pages.form import Form, Submitted
 from services.orders.pages.words import FLOWS
@@ -28,6 +29,7 @@ from services.orders.use_cases.orders import Asked
 router = APIRouter(include_in_schema=False)
 
 PAGE = 50
+A_MORNING = LocalWindow(time(8), time(12))
 Text = Annotated[str, Query(max_length=100)]
 
 
@@ -119,13 +121,13 @@ def place(request: Request, caller: Writer, tx: Tx, now: Now, submitted: Submitt
         return see_other(f"/demandes/{existing.id}")
     if existing is not None or not is_id(order_id):
         order_id = new_id()
-    asked = _asked(form, department_id, request.app.state.zone)
+    zone: ZoneInfo = request.app.state.zone
+    asked = _asked(form, department_id, zone, now.astimezone(zone).date())
     try:
         if not form.faults:
             order, _ = use_cases.place_order(tx, asked, actor=Actor.DEPARTMENT, at=now, order_id=order_id)
             return see_other(f"/demandes/{order.id}?fait=passee")
-        if len(asked.legs) == asked.flow.legs:
-            use_cases.check_order(tx, asked, at=now)  # so that everything wrong is told together
+        use_cases.check_order(tx, asked, at=now)  # so that everything wrong is told together
     except DomainError as refusal:
         form.refused(refusal, place_of)
     return _form(request, tx, department_id, form)
@@ -156,6 +158,34 @@ def cancel(order_id: str, request: Request, caller: Writer, tx: Tx, now: Now, su
     return _order(request, tx, caller, order, now, form=form)
 
 
+@router.post("/demandes/{order_id}/modification")
+def amend(order_id: str, request: Request, caller: Writer, tx: Tx, now: Now, submitted: Submitted) -> Response:
+    """Change windows and the note before the cut-off, unless the order has changed since it was shown."""
+    order = Orders(tx).get(order_id, department_of(caller))
+    form = Form(submitted)
+    note = form.text("note", longest=1_000)
+    zone: ZoneInfo = request.app.state.zone
+    windows: dict[int, tuple[Window | None, Window | None]] = {}
+    for leg in order.legs:
+        if form.value(f"leg_{leg.number}"):
+            prefix = "" if leg.number == 1 else "return_"
+            pickup, drop = form.window(f"{prefix}pickup"), form.window(f"{prefix}drop")
+            drop_day = leg.drop.window.start.astimezone(zone).date()
+            windows[leg.number] = (
+                pickup.on(leg.service_date, zone) if pickup else None,
+                drop.on(drop_day, zone) if drop else None,
+            )
+    if form.value("version") != str(order.version):
+        form.fault("note", "La commande a changé entre-temps ; relisez-la avant de la modifier.")
+    if not form.faults:
+        try:
+            use_cases.amend_order(tx, order, windows, note, at=now)
+            return see_other(f"/demandes/{order.id}?fait=modifiee")
+        except DomainError as refusal:
+            form.refused(refusal, lambda pointer: place_of(pointer) if pointer else "note")
+    return _order(request, tx, caller, order, now, amendment=form)
+
+
 def _existing(view: View, order_id: str) -> Order | None:
     try:
         return queries.get_order(view, order_id, None)
@@ -172,13 +202,15 @@ def _order(
     *,
     done: str = "",
     form: Form | None = None,
+    amendment: Form | None = None,
 ) -> Response:
     contract = Contracts(view).get(order.contract_id)
+    shown = {"note": order.note, **_windows(order, request.app.state.zone)}
     open_legs = [leg for leg in order.legs if not leg.status.is_end and leg.status is not Status.CANCELLING]
     return pages.render(
         request,
         "commande.html",
-        status=422 if form is not None and form.faults else 200,
+        status=422 if any(each is not None and each.faults for each in (form, amendment)) else 200,
         order=order,
         history=queries.history(view, order.id),
         contract=contract,
@@ -187,6 +219,14 @@ def _order(
         else None,
         done=done,
         form=form or Form({}),
+        amendment=amendment or Form(shown),
+        amendable=[
+            leg
+            for leg in order.legs
+            if leg.status in (Status.REQUESTED, Status.ACCEPTED) and now <= contract.cutoff_at(leg.pickup.window.start)
+        ]
+        if caller.has("orders:write")
+        else [],
         cancellable=[leg for leg in open_legs if leg.status is not Status.COLLECTED]
         if caller.has("orders:write")
         else [],
@@ -205,8 +245,8 @@ def _form(request: Request, view: View, department_id: str, form: Form) -> Respo
     )
 
 
-def _asked(form: Form, department_id: str, zone: ZoneInfo) -> Asked:
-    """Read an order; what could not be read is a fault of the form, and a leg without date or hours is left out."""
+def _asked(form: Form, department_id: str, zone: ZoneInfo, today: date) -> Asked:
+    """Read an order; what could not be read is a fault of the form, and something possible stands in its place."""
     flow = Flow(form.choice("flow", {str(flow): None for flow in FLOWS}, "Choisissez un type de flux."))
     start = form.text("from_site", longest=36, needed="Choisissez le site d'enlèvement.")
     end = form.text("to_site", longest=36, needed="Choisissez le site de livraison.")
@@ -224,14 +264,14 @@ def _asked(form: Form, department_id: str, zone: ZoneInfo) -> Asked:
     legs = []
     for prefix, pickup_site, drop_site, day, drop_day in ways[: flow.legs]:
         pickup, drop = form.window(f"{prefix}pickup"), form.window(f"{prefix}drop")
-        if day is not None and pickup is not None and drop is not None:
-            legs.append(
-                AskedLeg(
-                    AskedVisit(pickup_site, pickup.on(day, zone)),
-                    AskedVisit(drop_site, drop.on(drop_day or day, zone)),
-                    loads,
-                )
+        day = day or today + timedelta(days=1)
+        legs.append(
+            AskedLeg(
+                AskedVisit(pickup_site, (pickup or drop or A_MORNING).on(day, zone)),
+                AskedVisit(drop_site, (drop or pickup or A_MORNING).on(drop_day or day, zone)),
+                loads,
             )
+        )
     return Asked(
         department_id,
         flow,
@@ -270,6 +310,12 @@ def _values_like(order: Order, zone: ZoneInfo) -> dict[str, str]:
     values["to_site"] = order.legs[0].drop.site_id
     for row, load in enumerate(order.legs[0].loads, 1):
         values |= {f"load_kind_{row}": load.kind, f"load_count_{row}": str(load.count)}
+    return values | _windows(order, zone)
+
+
+def _windows(order: Order, zone: ZoneInfo) -> dict[str, str]:
+    """Return the fields of a form that tell an order's windows."""
+    values = {}
     for leg in order.legs:
         prefix = "" if leg.number == 1 else "return_"
         for side, visit in (("pickup", leg.pickup), ("drop", leg.drop)):

@@ -115,7 +115,7 @@ async def test_a_client_reference_used_before_names_the_order(house: House) -> N
 async def test_what_another_department_owns_does_not_exist(house: House) -> None:
     order = await placed(house)
     etag = {"If-Match": order["etag"]}
-    for caller in (house.as_department("voirie"), house.as_machine(["orders:read", "orders:write"])):
+    for caller in (house.as_department("voirie"), house.as_account("machine")):
         async with caller as client:
             path = f"/v1/orders/{order['id']}"
             answers = [
@@ -131,17 +131,17 @@ async def test_what_another_department_owns_does_not_exist(house: House) -> None
 
 
 async def test_who_may_not_order_is_turned_away(house: House) -> None:
-    async with house.client() as nobody, house.as_courier() as courier:
+    async with house.client() as nobody, house.as_account("amel") as courier:
         assert (await nobody.post("/v1/orders", json=order_body())).status_code == 401
         assert (await courier.post("/v1/orders", json=order_body())).status_code == 403
         assert (await courier.get("/v1/orders")).status_code == 403
-    async with house.as_machine(["orders:write"]) as machine:
+    async with house.as_account("machine") as machine:
         answer = await machine.post("/v1/orders", json=order_body())
     assert "unknown-department" in {fault["code"] for fault in answer.json()["errors"]}
 
 
 async def test_a_machine_orders_for_its_department_and_an_administrator_for_any(house: House) -> None:
-    async with house.as_machine(["orders:write"], department="proprete") as machine:
+    async with house.as_account("machine-proprete") as machine:
         assert (await machine.post("/v1/orders", json=order_body())).json()["department_id"] == "proprete"
     async with house.as_administrator() as admin:
         assert (await admin.post("/v1/orders", json=order_body())).status_code == 422

@@ -8,12 +8,12 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
-from services.kit.http.access import SESSION_COOKIE
 from tests.orders.builders import LAUNDRY, SCHOOL
 from tests.orders.conftest import House
-from tests.orders.requests import request_body
+from tests.orders.requests import order_body, request_body
 
 PHONE = ViewportSize(width=390, height=844)
+PAGES = ("/demandes", "/demandes/ponctuelle", "/demandes/recurrente", "/calendrier", "/demandes/sites")
 DESK = ViewportSize(width=1280, height=900)
 
 
@@ -31,13 +31,11 @@ async def address(house: House) -> AsyncIterator[str]:
 async def open_page(
     browser: Browser, house: House, address: str, *, script: bool = True, size: ViewportSize = DESK
 ) -> Page:
-    house.as_department()
-    access = house.app.state.access
-    token = access.tokens.issue(access.accounts.get("proprete"), "session", seconds=600)
     context = await browser.new_context(
         java_script_enabled=script, viewport=size, locale="fr-FR", timezone_id="Europe/Paris"
     )
-    await context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address}])
+    for name, value in house.session_of("proprete").items():
+        await context.add_cookies([{"name": name, "value": value, "url": address}])
     page = await context.new_page()
     page.set_default_timeout(10_000)
     return page
@@ -118,19 +116,22 @@ async def test_an_error_leads_to_its_field(browser: Browser, house: House, addre
     await expect(page.locator(f"#{described}")).to_contain_text("Choisissez le site de livraison.")
 
 
-@pytest.mark.parametrize("path", ["/demandes", "/demandes/recurrente", "/calendrier", "/demandes/sites", "request"])
-async def test_no_page_is_wider_than_a_phone(browser: Browser, house: House, address: str, path: str) -> None:
+async def test_no_page_is_wider_than_a_phone_and_buttons_are_large_enough(
+    browser: Browser, house: House, address: str
+) -> None:
     async with house.as_department() as client:
         request = (await client.post("/v1/recurring-requests", json=request_body())).json()
+        order = (await client.post("/v1/orders", json=order_body())).json()
     page = await open_page(browser, house, address, size=PHONE)
-    await page.goto(address + (f"/demandes/recurrentes/{request['id']}" if path == "request" else path))
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    small = await page.evaluate(
-        """() => [...document.querySelectorAll('a.button, button, select, .entry')]
-              .filter(e => e.getBoundingClientRect().height > 0 && e.getBoundingClientRect().height < 32)
-              .map(e => e.outerHTML)"""
-    )
-    assert small == []
+    for path in (*PAGES, f"/demandes/recurrentes/{request['id']}", f"/demandes/{order['id']}"):
+        await page.goto(address + path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        small = await page.evaluate(
+            """() => [...document.querySelectorAll('a.button, button, select, .entry')]
+                  .filter(e => e.getBoundingClientRect().height > 0 && e.getBoundingClientRect().height < 32)
+                  .map(e => e.outerHTML)"""
+        )
+        assert small == [], path
 
 
 async def test_pages_ask_nobody_else_for_anything(browser: Browser, house: House, address: str) -> None:
@@ -139,7 +140,7 @@ async def test_pages_ask_nobody_else_for_anything(browser: Browser, house: House
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
-    for path in ("/demandes", "/demandes/ponctuelle", "/demandes/recurrente", "/calendrier", "/demandes/sites"):
+    for path in PAGES:
         await page.goto(address + path)
     assert [url for url in asked if not url.startswith((address, "data:"))] == []
     assert complaints == []

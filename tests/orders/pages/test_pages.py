@@ -12,7 +12,6 @@ import pytest
 
 from services.contracts.billing.v1 import events_pb2 as billing
 from services.kit import clock
-from services.kit.http.access import SESSION_COOKIE
 from tests.orders.builders import CONTRACT, LAUNDRY, NOW, SCHOOL
 from tests.orders.conftest import House
 from tests.orders.requests import exchange_body, order_body, request_body
@@ -25,13 +24,9 @@ async def visitor(house: House) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def visiting(house: House, department: str) -> httpx.AsyncClient:
-    house.as_department(department)
-    access = house.app.state.access
-    token = access.tokens.issue(access.accounts.get(department), "session", seconds=600)
-    return house.client(
-        cookies={SESSION_COOKIE: token}, headers={"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-    )
+def visiting(house: House, login: str) -> httpx.AsyncClient:
+    headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    return house.client(cookies=house.session_of(login), headers=headers)
 
 
 def text_of(answer: httpx.Response) -> str:
@@ -97,7 +92,8 @@ async def test_all_faults_are_told_at_their_fields_and_nothing_typed_is_lost(vis
     answer = await visitor.post("/demandes/ponctuelle", data=sent)
     assert answer.status_code == 422
     text = text_of(answer)
-    assert "1 point à corriger" in text
+    assert "4 points à corriger" in text
+    assert "Enlèvement : Indiquez une heure, par exemple 08:30." in text
     assert "&lt;b&gt;par la cour&lt;/b&gt;" in answer.text
     answer = await visitor.post("/demandes/ponctuelle", data={**sent, "pickup_end": "10:00", "drop_end": "10:00 "})
     text = text_of(answer)
@@ -193,6 +189,29 @@ async def test_an_order_shows_its_history_and_can_be_cancelled_unless_it_changed
     assert "école fermée" in text
     again = await visitor.post(f"{path}/annulation", data={"version": "2", "leg": "1", "reason": ""})
     assert "est déjà demandée" in text_of(again)
+
+
+async def test_windows_and_note_are_changed_from_the_orders_page(house: House, visitor: httpx.AsyncClient) -> None:
+    async with house.as_department() as client:
+        order = (await client.post("/v1/orders", json=exchange_body())).json()
+    path = f"/demandes/{order['id']}"
+    shown = values_of(await visitor.get(path))
+    change = {**shown, "pickup_start": "07:00", "note": "par la cour"}
+    done = await visitor.post(f"{path}/modification", data=change)
+    assert done.status_code == 303
+    text = text_of(await visitor.get(done.headers["location"]))
+    assert "7 h–10 h" in text
+    assert "par la cour" in text
+    stale = await visitor.post(f"{path}/modification", data=change)
+    assert "a changé entre-temps" in text_of(stale)
+    early = {**change, "version": "2", "return_pickup_start": "05:00", "return_pickup_end": "06:00"}
+    refused = await visitor.post(f"{path}/modification", data=early)
+    assert refused.status_code == 422
+    assert "Le retour commence avant que l'aller puisse être livré" in text_of(refused)
+    clock.set_now(NOW + timedelta(hours=30))
+    assert "Modifier les créneaux" not in text_of(await visitor.get(path))
+    late = await visitor.post(f"{path}/modification", data={**change, "version": "2"})
+    assert "pouvait être modifié jusqu'au 25/11/2026" in text_of(late)
 
 
 async def test_a_refused_order_says_why_with_the_figures(house: House, visitor: httpx.AsyncClient) -> None:
@@ -304,10 +323,7 @@ async def test_the_calendar_shows_a_month_a_week_and_one_site(house: House, visi
 async def test_an_administrator_reads_everything_and_is_told_where_to_order(house: House) -> None:
     async with house.as_department() as client:
         order = (await client.post("/v1/orders", json=order_body())).json()
-    house.as_administrator()
-    access = house.app.state.access
-    token = access.tokens.issue(access.accounts.get("admin"), "session", seconds=600)
-    async with house.client(cookies={SESSION_COOKIE: token}, headers={"Accept": "text/html"}) as admin:
+    async with visiting(house, "admin") as admin:
         listed = text_of(await admin.get("/demandes"))
         assert order["reference"] in listed
         assert "Propreté" in listed
