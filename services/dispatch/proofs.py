@@ -18,6 +18,7 @@ from services.dispatch.domain.errors import NotAPicture
 MOST_PIXELS = 50_000_000
 """A picture that unpacks into more is refused before it is unpacked."""
 
+_TOO_MANY_PIXELS = "La photo a trop de pixels : réduisez-la à 50 millions au plus."
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png"}
 PHOTO_TYPES = tuple(_FORMATS.values())
 
@@ -91,14 +92,16 @@ def _scrub(source: Path, target: Path) -> str:
     try:
         with Image.open(source, formats=list(_FORMATS)) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise NotAPicture("La photo a trop de pixels : réduisez-la à 50 millions au plus.")
+                raise NotAPicture(_TOO_MANY_PIXELS)
             kind = picture.format or ""
             upright = ImageOps.exif_transpose(picture)
             mode = "RGBA" if upright.has_transparency_data else "L" if upright.mode == "L" else "RGB"
             # A fresh picture: what the old one carried beside its pixels stays behind.
             bare = Image.new(mode, upright.size)
             bare.paste(upright.convert(mode))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise NotAPicture(_TOO_MANY_PIXELS) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise NotAPicture from error
     with target.open("wb") as file:
         bare.save(file, format=kind, **({"quality": 88} if kind == "JPEG" else {}))

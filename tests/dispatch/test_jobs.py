@@ -1,0 +1,171 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.dispatch.domain.plan import PlanState
+from services.dispatch.domain.reach import EVERYTHING
+from services.dispatch.jobs import Planner, Solver, SolverDied, SolverStopped
+from services.dispatch.planning.problem import Request, RoutingProblem, Stop, Vehicle
+from services.dispatch.repository import plans
+from services.dispatch.use_cases.plans import begin_plan, request_plan
+from services.kit import leases
+from services.kit.database import Database
+from tests.dispatch.builders import NOW, PARIS, TODAY
+
+
+@pytest.fixture
+def own_solver() -> Iterator[Solver]:
+    """A solver that a test may kill."""
+    solver = Solver()
+    yield solver
+    solver.stop()
+
+
+def a_problem() -> RoutingProblem:
+    matrix = np.full((2, 2), 60, dtype=np.int64)
+    request = Request("request", Stop(0, 0, 3600), Stop(1, 0, 3600))
+    return RoutingProblem(("a", "b"), (request,), (Vehicle("vehicle", 0, 0, 0, 3600),), matrix, matrix)
+
+
+def ask(database: Database) -> str:
+    with database.transaction() as tx:
+        return request_plan(tx, EVERYTHING, TODAY, seconds=0.1, requested_by="Régie", at=NOW).id
+
+
+def state(database: Database, plan_id: str) -> PlanState:
+    with database.view() as view:
+        return plans.get(view, plan_id).state
+
+
+def pid_of_the_newest() -> int:
+    """Return the solver's process that was started last."""
+    return max(child.pid or 0 for child in multiprocessing.active_children() if child.name == "solver")
+
+
+def test_a_plan_that_was_asked_for_is_computed_once(either_database: Database, solver: Solver) -> None:
+    plan_id = ask(either_database)
+    planner = Planner(PARIS, solver)
+    assert planner.run(either_database) == {"computed": 1}
+    assert state(either_database, plan_id) is PlanState.DRAFT
+    assert planner.run(either_database) == {"computed": 0}
+    planner.stop()
+
+
+def test_two_planners_at_once_compute_each_plan_once(either_database: Database, solver: Solver) -> None:
+    ids = [ask(either_database) for _ in range(4)]
+    planners = [Planner(PARIS, solver) for _ in range(2)]
+    done: list[object] = []
+    threads = [
+        threading.Thread(target=lambda planner=planner: done.append(planner.run(either_database)["computed"]))
+        for planner in planners
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(int(str(count)) for count in done) == 4
+    assert {state(either_database, plan_id) for plan_id in ids} == {PlanState.DRAFT}
+    for planner in planners:
+        planner.stop()
+
+
+def test_a_plan_whose_process_died_is_computed_again(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+    with database.transaction() as tx:
+        begin_plan(tx, plan_id, at=NOW)
+    planner = Planner(PARIS, solver)
+    assert planner.run(database) == {"computed": 1}
+    assert state(database, plan_id) is PlanState.DRAFT
+    planner.stop()
+
+
+def test_a_plan_that_somebody_computes_is_left_to_them(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+    assert leases.take(database, f"plan:{plan_id}", seconds=60, holder="another")
+    planner = Planner(PARIS, solver)
+    assert planner.run(database) == {"computed": 0}
+    assert state(database, plan_id) is PlanState.REQUESTED
+    planner.stop()
+
+
+def test_a_stopped_planner_leaves_what_waits(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+    planner = Planner(PARIS, solver)
+    planner.stop()
+    planner.wake(database)
+    assert state(database, plan_id) is PlanState.REQUESTED
+
+
+def test_a_solver_that_is_killed_fails_its_plan_and_the_next_one_starts_anew(own_solver: Solver) -> None:
+    assert own_solver.solve(a_problem(), 0.1).planned == ("request",)
+    first = pid_of_the_newest()
+    threading.Timer(0.5, os.kill, (first, signal.SIGKILL)).start()
+    with pytest.raises(SolverDied):
+        own_solver.solve(a_problem(), 20)
+    assert own_solver.solve(a_problem(), 0.1).planned == ("request",)
+    assert pid_of_the_newest() != first
+
+
+def test_a_stopped_solver_ends_at_once_and_says_so(own_solver: Solver) -> None:
+    own_solver.solve(a_problem(), 0.1)
+    threading.Timer(0.3, own_solver.stop).start()
+    began = time.monotonic()
+    with pytest.raises(SolverStopped):
+        own_solver.solve(a_problem(), 60)
+    assert time.monotonic() - began < 20
+    with pytest.raises(SolverStopped):
+        own_solver.solve(a_problem(), 0.1)
+
+
+def test_a_failing_solver_fails_the_plan_in_words(database: Database, own_solver: Solver) -> None:
+    plan_id = ask(database)
+    own_solver.solve(a_problem(), 0.1)
+    solving = pid_of_the_newest()
+    planner = Planner(PARIS, own_solver)
+    os.kill(solving, signal.SIGSTOP)  # it is killed before it answers
+    threading.Timer(0.5, os.kill, (solving, signal.SIGKILL)).start()
+    assert planner.run(database) == {"computed": 1}
+    with database.view() as view:
+        plan = plans.get(view, plan_id)
+    assert (plan.state, plan.failure) == (PlanState.FAILED, "Le calcul s'est interrompu. Demandez un nouveau plan.")
+    planner.stop()
+
+
+def test_the_solver_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(
+        "import multiprocessing, sys, time\n"
+        "from services.dispatch.jobs import Solver\n"
+        "from tests.dispatch.test_jobs import a_problem\n"
+        "if __name__ == '__main__':\n"
+        "    solver = Solver()\n"
+        "    solver.solve(a_problem(), 0.1)\n"
+        "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as service:
+        assert service.stdout is not None
+        solver = int(service.stdout.readline())
+        service.kill()
+    end = time.monotonic() + 20
+    while _is_alive(solver):
+        assert time.monotonic() < end, "the solver outlives its service"
+        time.sleep(0.05)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
