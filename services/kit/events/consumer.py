@@ -305,10 +305,22 @@ class Consumer:
         Raises
         ------
         _Failed
-            When a message could not be handled.
+            When a message could not be handled. Where the database refuses at the commit what handlers had left for
+            it, nobody knows which message it was: half of a partition's batch is named, so that trying again finds it.
         _Overtaken
             When somebody else has read on.
         """
+        try:
+            return self._commit_all(batches)
+        except (_Failed, _Overtaken):
+            raise
+        except Exception as error:
+            if is_outage(error):
+                raise
+            partition = max(batches, key=lambda one: len(batches[one]))
+            raise _Failed(partition, len(batches[partition]) // 2) from error
+
+    def _commit_all(self, batches: Mapping[Partition, Sequence[Delivered]]) -> dict[Partition, int]:
         handled: dict[Partition, int] = {}
         repeated = 0
         with self._database.transaction() as tx:

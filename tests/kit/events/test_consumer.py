@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from services.kit.database import Database, Transaction
 from services.kit.errors import DomainError, refuse_all
@@ -21,6 +21,7 @@ from tests.kit.events.lane import (
     Lane,
     dead_letters,
     note,
+    noted,
     say,
     until,
     word,
@@ -126,6 +127,27 @@ async def test_many_that_are_refused_do_not_make_the_others_wait_long(log_lane: 
     await written(sink, expected)
     await until(lambda: len(dead_letters(sink)) == 100)
     assert max(tries.values()) < 60
+
+
+def leave_a_row(tx: Transaction, event: StringValue) -> None:
+    """Leave a row for just before the commit; the database refuses the poisoned ones, all of the batch with them."""
+    tx.gather(write_rows, {"word": event.value, "by": None if "poison" in event.value else ""})
+
+
+def write_rows(tx: Transaction, rows: list[dict[str, str | None]]) -> None:
+    tx.execute(insert(noted), rows)
+
+
+async def test_what_the_database_refuses_at_the_commit_goes_aside_and_its_neighbours_flow(log_lane: Lane) -> None:
+    sink = log_lane.database("sink")
+    expected = [f"key-{number} good" for number in range(150)]
+    messages = [word(text, text.split()[0]) for text in expected]
+    messages[70:70] = [word("anna poison", "anna"), word("anna behind", "anna")]
+    await log_lane.publish(*messages)
+    log_lane.consumer(sink, {StringValue: leave_a_row})
+    await written(sink, expected)
+    await until(lambda: len(dead_letters(sink)) == 2)
+    assert [letter.is_parked for letter in dead_letters(sink)] == [False, True]
 
 
 async def test_repeats_of_an_event_that_was_set_aside_are_known(log_lane: Lane) -> None:
