@@ -185,8 +185,8 @@ def test_an_older_word_about_a_contract_changes_nothing_and_warnings_stay(furnis
     with furnished.transaction() as tx:
         registers.learn_warning(tx, CONTRACT, warning)
         registers.learn_warning(tx, CONTRACT, replace(warning, threshold_percent=50, crossed_at=NOW - timedelta(1)))
-        registers.learn_contract(tx, a_contract(title="ancien", registered_at=NOW - timedelta(days=9999)))
         registers.learn_contract(tx, a_contract(title="avenant", registered_at=NOW))
+        registers.learn_contract(tx, a_contract(title="ancien", registered_at=NOW - timedelta(days=9999)))
         contract = Contracts(tx).get(CONTRACT)
         with pytest.raises(NotYet):
             registers.learn_warning(tx, "unknown", warning)
