@@ -12,7 +12,8 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from services.dispatch.domain.errors import BadReport
+from services.dispatch.domain.errors import BadReport, EventIdReused
+from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.ride import Report, ReportEffect, ReportKind
 from services.dispatch.domain.round import Counted, RoundState, Stop, StopState
 from services.dispatch.pages import pages
@@ -57,6 +58,8 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
             courier=courier,
             stops=stops,
             next_stop=_next(stops),
+            # What was counted at the pickup is what there is to hand over.
+            pickups={stop.delivery_id: stop for stop in stops if stop.kind is StopKind.PICKUP},
             ended=sum(_is_over(stop) for stop in stops),
             withdrawn=[round_ for round_ in found if round_.state is RoundState.WITHDRAWN],
             around=around(view, found),
@@ -93,9 +96,12 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
                 courier = rides.courier_of(tx, account)
                 rides.require_stop(tx, courier, stop_id)
                 (answer,) = rides.record_reports(tx, courier, [given])
+                day = _day_of(tx, courier.id, stop_id)
+                if isinstance(answer, EventIdReused):  # the form was sent twice: it says the time of its arrival
+                    return day, ReportEffect.RECORDED
                 if isinstance(answer, DomainError):
                     raise answer
-                return _day_of(tx, courier.id, stop_id), answer.effect
+                return day, answer.effect
 
         def refuse(refusal: DomainError) -> HTMLResponse:
             with database.view() as view:

@@ -127,11 +127,13 @@ function show(report) {
     return;
   }
   end(stop);
-  if (report.kind === "fail" && stop.dataset.genre === "pickup") {
-    const drop = living.querySelector(`[data-livraison="${CSS.escape(stop.dataset.livraison)}"][data-genre="drop"]`);
-    if (drop) {
+  const drop = living.querySelector(`[data-livraison="${CSS.escape(stop.dataset.livraison)}"][data-genre="drop"]`);
+  if (drop && drop !== stop && !drop.classList.contains("over")) {
+    if (report.kind === "fail") {
       label(drop, "sans objet");
       end(drop);
+    } else {
+      hand(report, drop);
     }
   }
   const next = living.querySelector(".stop:not(.over)");
@@ -140,6 +142,16 @@ function show(report) {
     next.querySelector("summary").focus({ preventScroll: true });
     next.scrollIntoView({ block: "start" });
   }
+}
+
+/** What was counted at the pickup is what there is to hand over. */
+function hand(report, drop) {
+  for (const load of report.loads) {
+    const field = drop.querySelector(`[name="compte-${CSS.escape(load.kind)}"]`);
+    if (field) field.value = load.counted;
+  }
+  const note = drop.querySelector("[data-remarque]");
+  if (note) note.value = report.note;
 }
 
 function label(stop, text) {
