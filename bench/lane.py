@@ -20,12 +20,12 @@ from time import perf_counter
 
 import psycopg
 from aiokafka import AIOKafkaProducer
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, func, insert, select
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, func, select
 from sqlalchemy.engine import make_url
 
 from bench.machine import machine
 from services.contracts.billing.v1 import events_pb2
-from services.kit.database import Database, Transaction
+from services.kit.database import Database, Transaction, insert_all
 from services.kit.events import add_lane_tables, outbox
 from services.kit.events.bus import Bus, Topic
 from services.kit.events.consumer import Consumer
@@ -58,11 +58,11 @@ def messages(count: int) -> list[Message]:
 
 def on_amount_held(tx: Transaction, event: events_pb2.AmountHeld) -> None:
     """The smallest handler that leaves an effect: one row, written with the others of its transaction."""
-    tx.gather(_write_effects, {"order_id": event.order_id, "amount_cents": event.amount_cents})
+    tx.gather(_write_effects, (event.order_id, event.amount_cents))
 
 
-def _write_effects(tx: Transaction, rows: list[dict[str, object]]) -> None:
-    tx.execute(insert(effect), rows)
+def _write_effects(tx: Transaction, rows: list[tuple[str, int]]) -> None:
+    insert_all(tx, effect, rows)
 
 
 async def through_the_lane(said_by: Database, heard_by: Database, bus: Bus, events: list[Message], batch: int) -> float:

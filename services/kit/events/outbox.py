@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -108,7 +108,13 @@ def pending(view: View, limit: int) -> list[Pending]:
 
 
 def _headers(message: Message) -> str:
-    return json.dumps({"source": message.source, "time": message.time.isoformat(), "traceparent": message.traceparent})
+    source, traceparent = _quoted(message.source), _quoted(message.traceparent)
+    return f'{{"source": {source}, "time": "{message.time.isoformat()}", "traceparent": {traceparent}}}'
+
+
+@lru_cache(maxsize=256)
+def _quoted(text: str) -> str:
+    return json.dumps(text)
 
 
 def _message(event_id: str, kind: str, subject: str, data: bytes, headers: Mapping[str, str]) -> Message:
@@ -118,7 +124,10 @@ def _message(event_id: str, kind: str, subject: str, data: bytes, headers: Mappi
 
 def forget(tx: Transaction, seqs: Sequence[int]) -> None:
     """Delete the rows with these numbers: the bus has them."""
-    if tx.dialect == "sqlite":
+    first, last = min(seqs), max(seqs)
+    if last - first + 1 == len(seqs):  # every number between them is among them: no other row can be
+        tx.execute(text("DELETE FROM outbox WHERE seq BETWEEN :first AND :last"), {"first": first, "last": last})
+    elif tx.dialect == "sqlite":
         numbers = {"seqs": json.dumps(seqs)}
         tx.execute(text("DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(:seqs))"), numbers)
     else:
