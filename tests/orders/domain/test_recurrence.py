@@ -161,7 +161,7 @@ _recurrences = st.builds(
 @given(_recurrences, _days, st.integers(1, 9))
 def test_any_split_of_a_span_gives_the_same_occurrences(recurrence: Recurrence, first: date, step: int) -> None:
     last = first + timedelta(days=119)
-    pieces = []
+    pieces: list[Occurrence] = []
     for offset in range(0, 120, step):
         start = first + timedelta(days=offset)
         pieces.extend(recurrence.occurrences(start, min(last, start + timedelta(days=step - 1))))
