@@ -179,7 +179,8 @@ async def test_a_replay_goes_key_by_key_and_stops_a_key_at_what_still_fails(log_
     first = next(letter for letter in dead_letters(sink) if letter.message.subject == "anna")
     assert (first.reason, first.attempts, first.is_parked) == ("LookupError: still no", 1, False)
     assert replay_dead_letters(sink, HEARS) == Replay(replayed=4, still_dead=0)
-    assert words(sink)[2:] == ["anna 3 refused", "anna 4", "diego 1 refused", "diego 2"]
+    assert [one for one in words(sink)[2:] if "anna" in one] == ["anna 3 refused", "anna 4"]
+    assert [one for one in words(sink)[2:] if "diego" in one] == ["diego 1 refused", "diego 2"]
 
 
 async def test_an_event_that_arrives_during_a_replay_is_not_left_behind(log_lane: Lane, either: Database) -> None:
