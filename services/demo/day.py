@@ -81,7 +81,9 @@ def ride_reports(
         reports = [report(stop, "start", arrival - timedelta(minutes=6)), report(stop, "arrive", arrival)]
         if chance.random() < FAILURE_SHARE:
             failed.add(delivery)
-            more = {"reason_code": chance.choice(FAILURES), "note": "Vu sur place."}
+            reason = chance.choice(FAILURES)
+            proof_ids = [str(uuid.uuid4())] if reason == FAILURES[0] else []
+            more = {"reason_code": reason, "note": "Vu sur place.", "proof_ids": proof_ids}
             reports.append(report(stop, "fail", arrival + timedelta(minutes=4), **more))
         else:
             reports.append(report(stop, "complete", arrival + timedelta(minutes=3), **count(stop, chance)))
@@ -114,12 +116,13 @@ def ride_round(house: House, courier: str, day: date, chance: random.Random) -> 
 
 
 def send_reports(house: House, courier: str, reports: list[dict[str, Any]]) -> None:
-    """Send reports, then a photo for each failure that asks for one."""
+    """Send reports, then the photos they announce."""
     visitor = house.visitor(courier)
     for start in range(0, len(reports), MOST_REPORTS):
         visitor.post("dispatch", "/v1/me/reports", {"reports": reports[start : start + MOST_REPORTS]})
-    for stop_id in {one["stop_id"] for one in reports if one.get("reason_code") == FAILURES[0]}:
-        path = f"/v1/me/stops/{stop_id}/proofs/{uuid.uuid4()}"
+    photos = {(one["stop_id"], proof_id) for one in reports for proof_id in one.get("proof_ids", ())}
+    for stop_id, proof_id in photos:
+        path = f"/v1/me/stops/{stop_id}/proofs/{proof_id}"
         visitor.call("dispatch", "PUT", path, content=PHOTO, headers={"Content-Type": "image/jpeg"})
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from services.contracts.billing.v1 import events_pb2 as billing
+from services.contracts.dispatch.v1 import events_pb2 as dispatch
 from services.kit import clock
 from tests.orders.builders import CONTRACT, LAUNDRY, NOW, SCHOOL
 from tests.orders.conftest import House
@@ -228,6 +229,17 @@ async def test_a_refused_order_says_why_with_the_figures(house: House, visitor: 
     assert "Aucune commande ne correspond" in text_of(await visitor.get("/demandes?etat=delivered"))
     found = await visitor.get(f"/demandes?du=2030-01-01&reference={order['reference'].lower()}")
     assert "✕ refusée" in text_of(found)
+
+
+async def test_an_order_leads_to_the_couriers_photos(house: House, visitor: httpx.AsyncClient) -> None:
+    async with house.as_department() as client:
+        order = (await client.post("/v1/orders", json=order_body())).json()
+    photo = "01890a5d-ac96-774b-bcce-b302099a8057"
+    report = dispatch.StopCompleted(order_id=order["id"], leg=1, stop_kind=dispatch.STOP_KIND_DROP, proof_ids=[photo])
+    report.completed_at.FromDatetime(NOW)
+    await asyncio.to_thread(house.tell, report)
+    page = await visitor.get(f"/demandes/{order['id']}")
+    assert f'href="/v1/proofs/{photo}"' in page.text
 
 
 async def test_a_contract_near_its_ceiling_is_told_on_the_list(house: House, visitor: httpx.AsyncClient) -> None:
