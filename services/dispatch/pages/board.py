@@ -297,12 +297,9 @@ def _map(board: Board) -> dict[str, Any]:
     for (longitude, latitude), name in depots.items():
         stops.append(_marker("depot", name, longitude, latitude, None))
     for waiting in board.waiting:
-        if not waiting.taken_by:
-            visit = waiting.delivery.pickup
-            label = f"{waiting.delivery.reference}, {visit.site_name}"
-            stops.append(
-                _marker("left-out", label, visit.longitude, visit.latitude, f"#livraison-{waiting.delivery.id}")
-            )
+        visit = waiting.delivery.pickup
+        label = f"{waiting.delivery.reference}, {visit.site_name}"
+        stops.append(_marker("left-out", label, visit.longitude, visit.latitude, f"#livraison-{waiting.delivery.id}"))
     return {"rounds": lines, "stops": stops}
 
 

@@ -19,11 +19,10 @@ from services.kit.database import View
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery in no round of the caller's cooperative: why, in French, and who else takes it."""
+    """A delivery that nobody takes yet, and why, in French."""
 
     delivery: Delivery
     sentence: str
-    taken_by: str
     is_left_out: bool
 
 
@@ -143,18 +142,14 @@ def _waiting(
     drafts: Sequence[Round],
     taken: dict[DeliveryId, str],
 ) -> list[Waiting]:
-    """Return what stands in no round yet, with why."""
-    proposed = {delivery_id for round_ in drafts for delivery_id in round_.delivery_ids}
+    """Return what stands in nobody's round yet, with why."""
+    taken_or_proposed = {delivery_id for round_ in drafts for delivery_id in round_.delivery_ids} | taken.keys()
     sentences = {item.delivery_id: item.sentence for item in plan.left_out} if plan else {}
     waiting = []
     for delivery in deliveries.values():
         if delivery.state is DeliveryState.WAITING_FOR_HOLD:
-            waiting.append(Waiting(delivery, "Attend l'accord du marché (engagement du montant).", "", False))
-        elif delivery.state is DeliveryState.PLANNABLE and delivery.id not in proposed:
-            name = taken.get(delivery.id, "")
-            if name:
-                sentence = f"Proposée à {name}."
-            else:
-                sentence = sentences.get(delivery.id, "Pas encore planifiée : calculez un plan.")
-            waiting.append(Waiting(delivery, sentence, name, delivery.id in sentences))
+            waiting.append(Waiting(delivery, "Attend l'accord du marché (engagement du montant).", False))
+        elif delivery.state is DeliveryState.PLANNABLE and delivery.id not in taken_or_proposed:
+            sentence = sentences.get(delivery.id, "Pas encore planifiée : calculez un plan.")
+            waiting.append(Waiting(delivery, sentence, delivery.id in sentences))
     return waiting

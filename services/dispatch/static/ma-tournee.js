@@ -140,8 +140,8 @@ function show(report) {
   if (next) {
     next.open = true;
     next.querySelector("summary").focus({ preventScroll: true });
-    next.scrollIntoView({ block: "start" });
   }
+  scrollTo({ top: 0 });
 }
 
 /** What was counted at the pickup is what there is to hand over. */
@@ -164,6 +164,10 @@ function end(stop) {
   stop.classList.add("over");
   stop.open = false;
   for (const part of stop.querySelectorAll("form, details.problem")) part.hidden = true;
+  const over = document.getElementById("faits");
+  over.append(stop);
+  over.hidden = false;
+  for (const count of living.querySelectorAll("[data-faits]")) count.textContent = over.querySelectorAll(".stop").length;
 }
 
 // Sending -------------------------------------------------------------------------------------------------------------
@@ -256,7 +260,7 @@ async function replaced() {
   const page = await fetch(`/ma-tournee?date=${day}`, { headers: { accept: "text/html" }, cache: "no-store" });
   const fresh = page.ok && new DOMParser().parseFromString(await page.text(), "text/html").getElementById("vivant");
   if (!fresh || isBusy()) return false;
-  for (const details of living.querySelectorAll(".stop[open]:not(.over)")) {
+  for (const details of living.querySelectorAll("#faits[open], .stop[open]:not(.over)")) {
     fresh.querySelector(`#${CSS.escape(details.id)}`)?.setAttribute("open", "");
   }
   living.replaceChildren(...fresh.childNodes);
