@@ -39,7 +39,7 @@ from services.kit.events.message import LONGEST, Message
 log = logging.getLogger(__name__)
 
 _BATCH_BYTES = 900_000
-_PUBLISH_SECONDS = 60.0
+_PUBLISH_SECONDS = 15.0
 _ANSWER_SECONDS = 10.0
 _CLOSE_SECONDS = 3.0
 _COMMIT_EVERY_SECONDS = 0.5
