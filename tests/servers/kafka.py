@@ -126,6 +126,7 @@ class KafkaServer:
                 str(self._properties),
             ],
             log=LOGS / f"kafka-{self._port}.log",
+            folder=self._folder,
         )
         if not wait_for(self._is_ready, seconds=START_SECONDS):
             last_words = self._process.last_words()

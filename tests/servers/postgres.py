@@ -86,6 +86,7 @@ class PostgresServer:
             log=LOGS / f"postgres-{self.port}.log",
             user=self._user,
             last_resort=SIGQUIT,
+            folder=self._folder,
         )
         if not wait_for(self._is_ready, seconds=START_SECONDS):
             last_words = self._process.last_words()

@@ -21,7 +21,9 @@ class ServerProcess:
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         last_resort: Signals = SIGKILL,
+        folder: Path | None = None,
     ) -> None:
+        """Start it. When we die, it gets the signal `last_resort`, and its temporary `folder` is removed."""
         self.log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(
@@ -38,7 +40,10 @@ class ServerProcess:
             )
         # It reads until our end of the pipe closes, which the kernel sees to.
         self._watchdog = subprocess.Popen(
-            ["sh", "-c", f"cat >/dev/null; kill -{last_resort.name[3:]} {self._child.pid} 2>/dev/null"],
+            [
+                *("sh", "-c", 'cat >/dev/null; kill "-$1" "$2"; [ -z "$3" ] || { sleep 2; rm -rf "$3"; }', "watchdog"),
+                *(last_resort.name[3:], str(self._child.pid), str(folder or "")),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
