@@ -1,4 +1,4 @@
-"""The event lane end to end beside raw inserts of the same rows, in one run: python -m bench.lane [sqlite|postgres].
+"""The event lane end to end beside raw inserts of the same rows, in one run: python -m bench.lane [--only sqlite].
 
 One event end to end is: an outbox row in the producing service's transaction, a row of the log (or a Kafka record), a
 receipt and an effect row in the reading service's transaction, and the outbox row gone. The raw line writes the same
@@ -268,11 +268,11 @@ async def measure_postgres() -> None:
 def main() -> None:
     """Measure what is named, both by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["sqlite", "postgres"], default=[])
-    chosen = parser.parse_args().what or ["sqlite", "postgres"]
-    if "sqlite" in chosen:
+    parser.add_argument("--only", choices=["sqlite", "postgres"])
+    only = parser.parse_args().only
+    if only != "postgres":
         asyncio.run(measure_sqlite())
-    if "postgres" in chosen:
+    if only != "sqlite":
         asyncio.run(measure_postgres())
 
 
