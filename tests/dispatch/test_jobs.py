@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from services.dispatch.domain.plan import PlanState
 from services.dispatch.domain.reach import EVERYTHING
 from services.dispatch.jobs import Planner, Solver, SolverDied, SolverStopped
+from services.dispatch.planning.plan import LeftOut, Plan
 from services.dispatch.planning.problem import Request, RoutingProblem, Stop, Vehicle
 from services.dispatch.repository import plans
 from services.dispatch.use_cases.plans import begin_plan, request_plan
@@ -141,6 +143,26 @@ def test_a_failing_solver_fails_the_plan_in_words(database: Database, own_solver
         plan = plans.get(view, plan_id)
     assert (plan.state, plan.failure) == (PlanState.FAILED, "Le calcul s'est interrompu. Demandez un nouveau plan.")
     planner.stop()
+
+
+class LyingSolver(Solver):
+    """A guest whose plan serves something it was never asked to."""
+
+    def solve(self, problem: RoutingProblem, seconds: float) -> Plan:
+        return replace(super().solve(problem, seconds), left_out=(LeftOut("invented"),))
+
+
+def test_a_plan_that_the_judge_rejects_is_not_kept(database: Database) -> None:
+    plan_id = ask(database)
+    solver = LyingSolver()
+    planner = Planner(PARIS, solver)
+    planner.run(database)
+    with database.view() as view:
+        plan = plans.get(view, plan_id)
+    assert (plan.state, plan.inputs) == (PlanState.FAILED, ())
+    assert "n'était pas réalisable" in plan.failure
+    planner.stop()
+    solver.stop()
 
 
 def test_the_solver_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:

@@ -133,6 +133,14 @@ async def test_a_small_file_that_unpacks_into_a_huge_picture_is_refused(house: H
         assert "pixels" in refused["detail"]
 
 
+async def test_a_photo_may_be_larger_than_other_bodies(house: House) -> None:
+    stop_id = await a_stop(house)
+    out = io.BytesIO()
+    Image.effect_noise((1500, 1500), 200).convert("RGB").save(out, "JPEG", quality=95)
+    assert 1_500_000 < len(out.getvalue()) < 5_000_000
+    checked(await put(house, stop_id, new_id(), out.getvalue()))
+
+
 async def test_too_many_bytes_are_cut_while_they_come(house: House) -> None:
     stop_id = await a_stop(house)
     sent = 0

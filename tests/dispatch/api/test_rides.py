@@ -186,6 +186,15 @@ async def test_reports_in_any_order_and_any_batches_end_the_same(house: House) -
         assert [kind for order, kind in told if order == order_id(number)] == [1, 2]
 
 
+async def test_what_comes_together_is_taken_in_the_order_in_which_it_happened(house: House) -> None:
+    await published(house, 1)
+    clock.set_now(at(18))
+    pickup, _ = await stops_of(house)
+    failed = a_report(pickup, "fail", minute=9, reason_code="site-closed")
+    results = await send(house, failed, a_report(pickup, minute=5))
+    assert [result["effect"] for result in results] == ["without_effect", "recorded"]
+
+
 async def test_one_id_is_one_report(house: House) -> None:
     await published(house)
     stop, other = (await stops_of(house))[:2]

@@ -105,6 +105,26 @@ def test_the_first_report_that_ends_a_stop_wins() -> None:
     assert effects == [ReportEffect.RECORDED, ReportEffect.WITHOUT_EFFECT]
 
 
+def test_the_first_report_of_a_held_drop_wins_too() -> None:
+    ride = a_ride()
+    ride, facts, effects = reported(
+        ride,
+        a_report(ride.drop, COMPLETE, at(9, 30)),
+        a_report(ride.drop, FAIL, at(9, 20), reason_code="load-refused"),
+        a_report(ride.pickup, COMPLETE, at(9)),
+    )
+    assert effects == [ReportEffect.HELD, ReportEffect.WITHOUT_EFFECT, ReportEffect.RECORDED]
+    assert [type(fact) for fact in facts] == [StopCompleted, StopCompleted]
+
+
+@pytest.mark.parametrize("kind", [START, ARRIVE])
+def test_of_several_starts_or_arrivals_the_earliest_counts(kind: ReportKind) -> None:
+    ride = a_ride()
+    times = [at(9), at(8, 50), at(9, 10)]
+    ride, _, _ = reported(ride, *(a_report(ride.pickup, kind, moment) for moment in times))
+    assert (ride.pickup.started_at if kind is START else ride.pickup.arrived_at) == at(8, 50)
+
+
 def test_a_drop_with_an_earlier_time_than_its_pickup_is_flagged() -> None:
     ride = a_ride()
     ride, _, _ = reported(ride, a_report(ride.pickup, COMPLETE, at(10)), a_report(ride.drop, COMPLETE, at(9)))
