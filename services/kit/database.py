@@ -30,11 +30,13 @@ from sqlalchemy import (
     create_engine,
     event,
     exc,
+    inspect,
     make_url,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TIMESTAMP, TypeDecorator, TypeEngine
 
 T = TypeVar("T")
@@ -209,12 +211,23 @@ class Database:
             yield View(connection)
 
     def upgrade(self) -> None:
-        """Create what is missing. The first schema is made from the tables themselves."""
+        """Create what is missing: tables, and columns that were added to a table since it was made.
+
+        A new column must be nullable or have a server default, so that the rows there are stay readable.
+        """
         with self._writer.begin() as connection:
             if not self.is_sqlite:
                 # Two processes of one service may start at once; CREATE TABLE IF NOT EXISTS is not atomic.
                 connection.execute(text("SELECT pg_advisory_xact_lock(7205759403792793)"))
             self.metadata.create_all(connection)
+            there = inspect(connection)
+            for table in self.metadata.tables.values():
+                known = {column["name"] for column in there.get_columns(table.name)}
+                for column in table.columns:
+                    if column.name not in known:
+                        told = CreateColumn(column).compile(dialect=connection.dialect)
+                        name = connection.dialect.identifier_preparer.format_table(table)
+                        connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {told}")
 
     def ping(self) -> None:
         """Raise when the database does not answer."""

@@ -64,9 +64,12 @@ def take(database: Database, name: str, *, seconds: float, holder: str = "") -> 
         row = {"name": name, "owner": owner, "expires": now + seconds}
         if insert_new(tx, _LEASES, [row], _LEASES.c.name).first():
             return True
-        held_by: str = tx.execute(select(_LEASES.c.owner).where(_LEASES.c.name == name)).scalar_one()
-        return _is_gone(held_by.partition("@")[2]) and _renew(
-            tx, name, owner, now + seconds, _LEASES.c.owner == held_by
+        held_by = tx.execute(select(_LEASES.c.owner).where(_LEASES.c.name == name)).scalar_one_or_none()
+        # None: it was given back meanwhile, by somebody who has just done the work.
+        return (
+            held_by is not None
+            and _is_gone(held_by.partition("@")[2])
+            and _renew(tx, name, owner, now + seconds, _LEASES.c.owner == held_by)
         )
 
 

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import MetaData, exc, func, insert, select, text, update
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, exc, func, insert, select, text, update
 
-from services.kit.database import Database, Transaction, insert_all, insert_new, is_outage, many_values, put
+from services.kit.database import (
+    Database,
+    Transaction,
+    UtcDateTime,
+    insert_all,
+    insert_new,
+    is_outage,
+    many_values,
+    put,
+)
 from tests.kit.conftest import metadata, things
 from tests.servers.parts import free_port
 from tests.servers.postgres import PostgresServer
@@ -215,6 +224,31 @@ def test_a_sqlite_file_that_somebody_else_holds_is_an_outage(tmp_path: Path) -> 
     holder.close()
     other.close()
     database.dispose()
+
+
+def test_a_database_of_an_earlier_version_gets_the_columns_that_are_new(url: str) -> None:
+    earlier, later = MetaData(), MetaData()
+    Table("thing", earlier, Column("id", Integer, primary_key=True), Column("name", String(50)))
+    grown = Table(
+        "thing",
+        later,
+        Column("id", Integer, primary_key=True),
+        Column("name", String(50)),
+        Column("colours", JSON, nullable=False, server_default="[]"),
+        Column("size", Integer, nullable=False, server_default="100"),
+        Column("end", UtcDateTime),
+    )
+    old = Database(url, earlier)
+    old.upgrade()
+    with old.transaction() as tx:
+        tx.execute(text("INSERT INTO thing (id, name) VALUES (1, 'kept')"))
+    old.dispose()
+    new = Database(url, later)
+    for _ in range(2):  # twice is harmless
+        new.upgrade()
+    with new.view() as view:
+        assert view.execute(select(grown)).one() == (1, "kept", [], 100, None)
+    new.dispose()
 
 
 def test_a_postgresql_that_does_not_answer_is_an_outage() -> None:

@@ -229,7 +229,7 @@ def test_no_house_starts_on_an_unreadable_accounts_file(tmp_path: Path, settings
 
 def test_the_houses_topics_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert {topic.name for topic in load_topics()} == {"orders.v1", "dispatch.v1", "billing.v1"}
+    assert {topic.name for topic in load_topics()} == {"orders.v1", "dispatch.v1", "dispatch.parts.v1", "billing.v1"}
     with pytest.raises(BadHouse, match="missing"):
         load_topics(tmp_path / "topics.yaml")
 
