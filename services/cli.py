@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr, ValidationError
 
-from services import assembly
+from services import assembly, plan_file
 from services.demo import city
 from services.demo.house import Addresses, DemoFailedError, House, read_logins
 from services.kit import telemetry
@@ -119,12 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("--login", required=True)
     remove.set_defaults(run=_remove_account)
 
-    plan = verbs.add_parser("plan", help="plan a public benchmark instance")
-    plan.add_argument("file", type=Path)
-    plan.add_argument("--format", choices=("lilim", "sartori"), default="lilim")
-    plan.add_argument("--seconds", type=float, default=10)
-    plan.add_argument("--seed", type=int, default=0)
-    plan.set_defaults(run=_plan)
+    plan_file.add_arguments(verbs.add_parser("plan", help="plan a file: a public benchmark instance, or our own JSON"))
 
     city_verbs = verbs.add_parser("city", help="the map").add_subparsers(required=True, metavar="VERB")
     streets = city_verbs.add_parser("import", help="show a city's own streets, from an OpenStreetMap extract")
@@ -413,27 +409,27 @@ def _remove_account(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(asked: argparse.Namespace) -> int:
-    from services.dispatch.planning.instances import plan_file
-    from services.dispatch.planning.solve import Seconds, solve
-
-    planned = plan_file(
-        asked.file,
-        asked.format,
-        lambda problem, watch: solve(problem, limit=Seconds(asked.seconds), seed=asked.seed, watch=watch),
-    )
-    print(json.dumps(planned))
-    return 0
-
-
 def _import_city(asked: argparse.Namespace) -> int:
     from services.dispatch.city import import_extract
     from services.dispatch.settings import DispatchSettings
+    from services.dispatch.travel import network
+    from services.dispatch.travel.streets import import_network
 
-    streets = import_extract(asked.file, DispatchSettings().data_dir)
+    data_dir = DispatchSettings().data_dir
+    build: Callable[[tuple[float, float, float, float]], object] | None = None
+    if network.can_build():
+        build = partial(import_network, asked.file, data_dir)
+    streets = import_extract(asked.file, data_dir, before_switch=build)
     west, south, east, north = streets.bounds
     print(
         f"{streets.streets} streets and {streets.others} other features, {streets.bytes / 1e6:.1f} MB, "
         f"from {south:.3f}, {west:.3f} to {north:.3f}, {east:.3f}"
     )
+    if build:
+        print("rides follow these streets from now on, in services that run already too")
+    else:
+        print(
+            "the map has these streets; travel times stay estimated, because osrm-bindings is not installed: it needs "
+            "Python 3.12 or newer (pip install osrm-bindings), or set DISPATCH_TRAVEL_URL to an OSRM or Valhalla server"
+        )
     return 0

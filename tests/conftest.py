@@ -4,7 +4,9 @@ A part that this machine cannot have skips the tests that need it, loudly; in CI
 fails them.
 """
 
+import importlib.util
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
@@ -120,6 +122,19 @@ async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
         instance = await playwright.chromium.launch(executable_path=chromium.path, args=list(chromium.arguments))
         yield instance
         await instance.close()
+
+
+@pytest.fixture(scope="session")
+def osrm(pytestconfig: pytest.Config) -> Path:
+    """OSRM's tools, which come with its library: its wheels begin at Python 3.12, where it is required like a server.
+
+    The folder that has `osrm-routed` and the others.
+    """
+    found = importlib.util.find_spec("osrm")
+    if found is None or not found.submodule_search_locations:
+        is_required = sys.version_info >= (3, 12) and are_required()
+        _without(pytestconfig, "OSRM", "osrm-bindings is not installed (Python 3.12 or newer)", is_required=is_required)
+    return Path(found.submodule_search_locations[0]) / "bin"
 
 
 @pytest.fixture(scope="session")

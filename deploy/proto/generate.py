@@ -39,7 +39,7 @@ def main() -> int:
 
 def generate(folder: Path) -> dict[Path, str]:
     """Return each generated file's place in the project and its text; `folder` is where the compiler may write."""
-    protos = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("*/v*/*.proto"))
+    protos = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("**/v*/*.proto"))
     compiler = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"-I{WELL_KNOWN}"]
     plugin = Path(sys.executable).parent / "protoc-gen-mypy"
     subprocess.run(

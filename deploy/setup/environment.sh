@@ -15,6 +15,9 @@ pip install -q --require-hashes --only-binary :all: -r requirements.lock
 # The project itself, in place; its build needs nothing that is not locked.
 pip install -q --no-deps --no-build-isolation -e .
 
+# The planning search is compiled here, for this machine, so that nobody waits for it later.
+.venv/bin/python -c "from services.dispatch.planning.solve import warm_up; warm_up()" || true
+
 # Statements are drawn with Pango, which is not a Python package.
 draws='import weasyprint; weasyprint.HTML(string="é").write_pdf()'
 if ! .venv/bin/python -c "$draws" >/dev/null 2>&1; then

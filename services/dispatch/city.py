@@ -6,7 +6,7 @@ The data derives from OpenStreetMap (Open Database License 1.0): whoever shows i
 import struct
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +134,13 @@ def _layer(look: Look) -> dict[str, object]:
     return layer | {"type": "line", "layout": layout, "paint": {"line-color": look.colour, "line-width": width}}
 
 
-def import_extract(path: Path, data_dir: Path) -> CityMap:
+def import_extract(
+    path: Path, data_dir: Path, *, before_switch: Callable[[tuple[float, float, float, float]], object] | None = None
+) -> CityMap:
     """Make the city's map from an OpenStreetMap extract (`.osm.pbf`), cut to the city, and switch to it in one step.
 
     The tiles are made and read back aside; until the switch, and when anything goes wrong, the map stays as it was.
+    `before_switch` is called with the map's bounds when the tiles are proven: what it raises keeps the old map.
     Takes seconds and some hundred MB of memory for a large commune.
 
     Raises
@@ -167,6 +170,8 @@ def import_extract(path: Path, data_dir: Path) -> CityMap:
         )
         bounds = _try_out(tiles)
         size = tiles.stat().st_size
+        if before_switch:
+            before_switch(bounds)
         tiles.replace(streets_file(data_dir))
     return CityMap(streets, len(kinds) - streets, bounds, size)
 

@@ -6,9 +6,10 @@ from typing import Any
 from google.protobuf.message import Message as ProtoMessage
 
 from services.contracts.billing.v1.events_pb2 import AmountHeld, ContractRegistered, HoldRefused
+from services.contracts.dispatch.parts.v1.events_pb2 import PlanPartRequested
 from services.contracts.orders.v1.events_pb2 import OrderAmended, OrderCancelled, OrderPlaced
 from services.dispatch import messages
-from services.dispatch.use_cases import orders
+from services.dispatch.use_cases import orders, parts
 from services.kit.database import Transaction
 
 
@@ -31,7 +32,8 @@ def on_order_cancelled(tx: Transaction, event: OrderCancelled) -> None:
 
 def on_contract_registered(tx: Transaction, event: ContractRegistered) -> None:
     """A contract or its terms are known: only its cooperatives ride under it."""
-    orders.keep_contract(tx, event.contract_id, [(party.id, party.name) for party in event.cooperatives])
+    parties = [(party.id, party.name) for party in event.cooperatives]
+    orders.keep_contract(tx, event.contract_id, event.reference, parties)
 
 
 def on_amount_held(tx: Transaction, event: AmountHeld) -> None:
@@ -44,6 +46,11 @@ def on_hold_refused(tx: Transaction, event: HoldRefused) -> None:
     orders.refuse_hold(tx, event.order_id)
 
 
+def on_plan_part_requested(tx: Transaction, event: PlanPartRequested) -> None:
+    """A process of dispatch plans a big day: a part of it may be searched here, once this transaction is over."""
+    parts.hear_of_part(tx, event.part_id)
+
+
 HEARS: Mapping[type[ProtoMessage], Callable[[Transaction, Any], None]] = {
     OrderPlaced: on_order_placed,
     OrderAmended: on_order_amended,
@@ -51,4 +58,5 @@ HEARS: Mapping[type[ProtoMessage], Callable[[Transaction, Any], None]] = {
     ContractRegistered: on_contract_registered,
     AmountHeld: on_amount_held,
     HoldRefused: on_hold_refused,
+    PlanPartRequested: on_plan_part_requested,
 }

@@ -3,7 +3,8 @@
 import logging
 import multiprocessing
 import signal
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -12,17 +13,21 @@ from threading import Lock
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.dispatch import travel
+from services.dispatch.domain.plan import Mark
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import FaultyProblem, RoutingProblem
 from services.dispatch.planning.reasons import explain
-from services.dispatch.planning.solve import Seconds, solve
+from services.dispatch.planning.solve import Seconds, Watch, solve, warm_up
+from services.dispatch.planning.split import BIG_REQUESTS
 from services.dispatch.planning.translate import DayPlan, places, to_problem, to_rounds
 from services.dispatch.repository import deliveries, plans, rounds
 from services.dispatch.settings import DispatchSettings
+from services.dispatch.spread import Spread
+from services.dispatch.travel import Roads
 from services.dispatch.use_cases import orders, rides
 from services.dispatch.use_cases import plans as use_cases
+from services.dispatch.worker import WorkerStopped
 from services.kit import leases
 from services.kit.clock import utc_now
 from services.kit.database import Database
@@ -32,6 +37,14 @@ log = logging.getLogger(__name__)
 
 SEED = 1
 """Two plans of the same day differ by what changed, not by chance."""
+
+STOP = "stop"
+"""What the solver's process is told when the best plan so far is wanted."""
+
+LISTEN_SECONDS = 0.25
+TELL_SECONDS = 1.0
+READY_SECONDS = 180
+"""A process that has just been started may have to compile what it solves with, on a machine that does other things."""
 
 
 def jobs(settings: DispatchSettings, zone: ZoneInfo, planner: "Planner") -> Sequence[Job]:
@@ -67,10 +80,12 @@ class Planner:
     whose process died is computed again by another.
     """
 
-    def __init__(self, zone: ZoneInfo, solver: "Solver") -> None:
+    def __init__(self, zone: ZoneInfo, solver: "Solver", roads: Roads, spread: Spread | None = None) -> None:
         self._zone = zone
+        self._roads = roads
         self._line = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planner")
         self._solver = solver
+        self._spread = spread
 
     def wake(self, database: Database) -> None:
         """Compute soon, in a thread of its own, what was asked for."""
@@ -78,7 +93,10 @@ class Planner:
             self._line.submit(self._compute_and_log, database)
 
     def run(self, database: Database) -> Mapping[str, object]:
-        """Compute what was asked for; return how many plans that were."""
+        """Compute what was asked for; return how many plans that were. The solver is ready afterwards in any case."""
+        self._solver.start()
+        if self._spread:
+            self._spread.start()
         return {"computed": self._line.submit(self._compute, database).result()}
 
     def stop(self) -> None:
@@ -100,7 +118,7 @@ class Planner:
         name = f"plan:{plan_id}"
         with database.view() as view:
             seconds = plans.get(view, plan_id).seconds
-        if not leases.take(database, name, seconds=2 * seconds + 120, holder=str(id(self))):
+        if not leases.take(database, name, seconds=2 * seconds + READY_SECONDS + 60, holder=str(id(self))):
             return False
         try:
             with database.view() as view:
@@ -112,8 +130,8 @@ class Planner:
             try:
                 with database.view() as view:
                     day = use_cases.read_day(view, plan.day, self._zone)
-                found = self._solve(day, seconds)
-            except SolverStopped:
+                found = self._solve(database, plan_id, day, seconds)
+            except (SolverStopped, WorkerStopped):
                 return False
             except Exception as error:
                 log.exception("plan %s failed", plan_id)
@@ -126,10 +144,10 @@ class Planner:
         finally:
             leases.give_back(database, name, holder=str(id(self)))
 
-    def _solve(self, day: use_cases.Day, seconds: float) -> DayPlan:
+    def _solve(self, database: Database, plan_id: str, day: use_cases.Day, seconds: float) -> DayPlan:
         """Return the day's plan, accepted by the judge. Raises FaultyProblem, PlanRejected, SolverDied."""
         to_plan, shifts = day.deliveries_to_plan(), day.shifts_to_plan()
-        ridden = travel.matrix(places(to_plan, shifts))
+        ridden = self._roads.matrix(places(to_plan, shifts))
         problem = to_problem(
             to_plan,
             shifts,
@@ -137,8 +155,33 @@ class Planner:
             travel_metres=ridden.metres,
             day=day.day,
             zone=day.zone,
+            shares=day.shares_to_plan(),
         )
-        plan = self._solver.solve(problem, seconds)
+        marks: list[Mark] = []
+
+        def note(mark: Mark) -> None:
+            marks.append(mark)
+            with database.transaction() as tx:
+                plans.save_marks(tx, plan_id, marks)
+
+        def is_stop_asked() -> bool:
+            with database.view() as view:
+                return plans.is_stop_asked(view, plan_id)
+
+        began = time.monotonic()
+        if self._spread and len(problem.requests) >= BIG_REQUESTS:
+            plan = self._spread.solve(
+                database,
+                plan_id,
+                problem,
+                seconds,
+                SEED,
+                watch=_now_and_then(lambda elapsed, better: note(_mark(elapsed, better))),
+                should_stop=is_stop_asked,
+            )
+        else:
+            plan = self._solver.solve(problem, seconds, watch=note, should_stop=is_stop_asked)
+        note(_mark(time.monotonic() - began, plan))
         violations = check(problem, plan)
         if violations:
             raise PlanRejected("; ".join(f"{one.kind}: {one.detail}" for one in violations[:10]))
@@ -175,13 +218,28 @@ class Solver:
         self._pipe: Connection | None = None
         self._is_stopped = False
 
-    def solve(self, problem: RoutingProblem, seconds: float) -> Plan:
-        """Return the explained plan. Raises SolverDied, SolverStopped, or what the solver raised."""
+    def start(self) -> None:
+        """Have the process ready, and what it solves with compiled, before the first problem comes."""
+        with suppress(SolverStopped):
+            self._start()
+
+    def solve(
+        self,
+        problem: RoutingProblem,
+        seconds: float,
+        *,
+        watch: Callable[[Mark], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Plan:
+        """Return the explained plan. Raises SolverDied, SolverStopped, or what the solver raised.
+
+        `watch` is told of better plans, about once a second; `should_stop` is asked as often whether the best plan so
+        far is wanted now.
+        """
         with self._turn:
             pipe = self._start()
             try:
-                pipe.send((problem, seconds))
-                answer = pipe.recv() if pipe.poll(2 * seconds + 60) else None
+                answer = self._converse(pipe, (problem, seconds), 2 * seconds + READY_SECONDS, watch, should_stop)
             except (EOFError, OSError) as error:
                 self._end()
                 raise (SolverStopped if self._is_stopped else SolverDied)(str(error)) from error
@@ -197,6 +255,29 @@ class Solver:
         """End the process, whatever it is doing."""
         self._is_stopped = True
         self._end()
+
+    @staticmethod
+    def _converse(
+        pipe: Connection,
+        asked: tuple[RoutingProblem, float],
+        patience_seconds: float,
+        watch: Callable[[Mark], None],
+        should_stop: Callable[[], bool],
+    ) -> object:
+        """Return the answer, None where it does not come in time."""
+        pipe.send(asked)
+        ends_at = time.monotonic() + patience_seconds
+        is_told = False
+        while time.monotonic() < ends_at:
+            if not is_told and should_stop():
+                pipe.send(STOP)
+                is_told = True
+            if pipe.poll(LISTEN_SECONDS):
+                heard = pipe.recv()
+                if not isinstance(heard, Mark):
+                    return heard
+                watch(heard)
+        return None
 
     def _start(self) -> Connection:
         with self._lock:
@@ -221,16 +302,53 @@ class Solver:
 def _work(pipe: Connection) -> None:
     """Solve what comes through the pipe until its other end is closed, as it is when that process dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then ends this process
+    warm_up()
     while True:
         try:
-            problem, seconds = pipe.recv()
+            asked = pipe.recv()
+            if asked == STOP:  # it came after the answer had left
+                continue
+            answer = _answer(pipe, *asked)
+            pipe.send(answer)
         except (EOFError, OSError):
             return
-        try:
-            answer: object = explain(problem, solve(problem, limit=Seconds(seconds), seed=SEED))
-        except Exception as error:
-            answer = error
-        try:
-            pipe.send(answer)
-        except OSError:
-            return
+
+
+def _answer(pipe: Connection, problem: RoutingProblem, seconds: float) -> Plan | Exception:
+    """Return the explained plan or what went wrong; say meanwhile how it goes. Raises EOFError, OSError."""
+    is_stopped = False
+    tell = _now_and_then(lambda elapsed, plan: pipe.send(_mark(elapsed, plan)))
+
+    def should_stop() -> bool:
+        nonlocal is_stopped
+        if not is_stopped and pipe.poll():
+            try:
+                is_stopped = pipe.recv() == STOP
+            except EOFError:  # whoever asked is gone
+                is_stopped = True
+        return is_stopped
+
+    try:
+        plan = solve(problem, Seconds(seconds), SEED, watch=tell, should_stop=should_stop)
+        return explain(problem, plan)
+    except OSError:
+        raise
+    except Exception as error:
+        return error
+
+
+def _now_and_then(tell: Watch) -> Watch:
+    """Return what tells of a better plan at most once in so many seconds."""
+    told_at = -TELL_SECONDS
+
+    def watch(elapsed: float, plan: Plan) -> None:
+        nonlocal told_at
+        if elapsed >= told_at + TELL_SECONDS:
+            told_at = elapsed
+            tell(elapsed, plan)
+
+    return watch
+
+
+def _mark(seconds: float, plan: Plan) -> Mark:
+    return Mark(round(seconds, 2), len(plan.routes), len(plan.planned), plan.travel_metres)

@@ -6,11 +6,13 @@ from functools import singledispatch
 from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.contracts.dispatch.parts.v1 import events_pb2 as asks
 from services.contracts.dispatch.v1 import events_pb2 as says
 from services.contracts.orders.v1 import events_pb2 as hears
 from services.dispatch.domain import events
 from services.dispatch.domain.delivery import Delivery, Load, Visit
 from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.part import PlanPart
 from services.kit.events.message import Message, said
 
 SOURCE = "/dispatch"
@@ -22,6 +24,12 @@ def message(fact: events.Fact) -> Message:
     """Return a fact as it is told: keyed by its order."""
     event, at = _event(fact)
     return said(event, source=SOURCE, subject=fact.delivery_id.order_id, at=at)
+
+
+def part_requested(part: PlanPart) -> Message:
+    """Return what the other processes are told of a part, keyed by it: parts go different ways."""
+    event = asks.PlanPartRequested(part_id=part.id, plan_id=part.plan_id, requested_at=_timestamp(part.requested_at))
+    return said(event, source=SOURCE, subject=part.id, at=part.requested_at)
 
 
 def deliveries(event: hears.OrderPlaced) -> list[Delivery]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -50,6 +51,7 @@ couriers = Table(
     Column("account", Account, unique=True),
     Column("is_active", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("skills", JSON, nullable=False, server_default="[]"),
 )
 Index("couriers_by_cooperative", couriers.c.cooperative_id, couriers.c.id)
 
@@ -64,6 +66,10 @@ bikes = Table(
     Column("has_trailer", Boolean, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("capacity_pieces", Integer),
+    Column("speed_percent", Integer, nullable=False, server_default="100"),
+    Column("range_metres", Integer),
+    Column("skills", JSON, nullable=False, server_default="[]"),
     CheckConstraint("capacity_grams > 0 AND capacity_millilitres > 0", name="carries_something"),
 )
 Index("bikes_by_cooperative", bikes.c.cooperative_id, bikes.c.id)
@@ -81,6 +87,7 @@ shifts = Table(
     Column("start", JSON, nullable=False),
     Column("end", JSON, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("breaks", JSON, nullable=False, server_default="[]"),
     CheckConstraint("starts_at < ends_at", name="lasts"),
 )
 Index("shifts_by_day", shifts.c.day, shifts.c.cooperative_id, shifts.c.id)
@@ -93,8 +100,34 @@ contract_holders = Table(
     Column("contract_id", Id, primary_key=True),
     Column("cooperative_id", Code, primary_key=True),
     Column("cooperative_name", String(200), nullable=False),
+    Column("contract_reference", String(200), nullable=False, server_default=""),
 )
 """Which cooperatives may ride under a contract, as billing said last."""
+
+contract_shares = Table(
+    "contract_shares",
+    metadata,
+    Column("contract_id", Id, primary_key=True),
+    Column("cooperative_id", Code, primary_key=True),
+    Column("at_least_permille", Integer, nullable=False),
+    Column("at_most_permille", Integer, nullable=False),
+    CheckConstraint("0 <= at_least_permille AND at_least_permille <= at_most_permille", name="in_order"),
+)
+"""How much of a contract's deliveries a holder rides, as the administration keeps it; a holder without a row any."""
+
+instructions = Table(
+    "instructions",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("skills", JSON, nullable=False),
+    Column("courier_ids", JSON, nullable=False),
+    Column("forbidden_courier_ids", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("given_by", Account, nullable=False),
+    Column("given_at", UtcDateTime, nullable=False),
+)
+"""Who may ride a delivery, as a dispatcher wants it beyond what its order says."""
 
 deliveries = Table(
     "deliveries",
@@ -139,6 +172,48 @@ plans = Table(
 Index("plans_by_day", plans.c.day, plans.c.id)
 Index("plans_by_state", plans.c.state, plans.c.id)
 
+plan_computations = Table(
+    "plan_computations",
+    metadata,
+    Column("plan_id", Id, ForeignKey("plans.id"), primary_key=True),
+    Column("marks", JSON, nullable=False),
+    Column("is_stop_asked", Boolean, nullable=False),
+)
+"""How a plan's computation goes: beside the plan, for it is written every second."""
+
+plan_parts = Table(
+    "plan_parts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("plan_id", Id, ForeignKey("plans.id"), nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("seconds", Float(53), nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("problem", LargeBinary, nullable=False),
+    Column("start", LargeBinary),
+    # Null until it was searched, empty where the search failed.
+    Column("answer", LargeBinary),
+)
+"""Parts of big days while they are searched."""
+
+Index("plan_parts_by_plan", plan_parts.c.plan_id)
+
+replans = Table(
+    "replans",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("cooperative_id", Code, nullable=False),
+    Column("requested_by", Account, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("accepted_at", UtcDateTime),
+    # What was told, what is proposed, what it was made from: only ever read and written whole.
+    Column("content", JSON, nullable=False),
+)
+"""Readjustments of published days, proposed and accepted."""
+
+Index("replans_by_day", replans.c.day, replans.c.id)
+
 rounds = Table(
     "rounds",
     metadata,
@@ -162,6 +237,7 @@ rounds = Table(
     Column("closed_at", UtcDateTime),
     Column("withdrawn_at", UtcDateTime),
     Column("withdrawal_reason", Text, nullable=False),
+    Column("breaks", JSON, nullable=False, server_default="[]"),
 )
 """Rounds from their publication on; drafts are part of their plan."""
 

@@ -13,6 +13,7 @@ from google.protobuf.json_format import Parse
 from google.protobuf.message import Message
 
 from services.contracts.billing.v1 import events_pb2 as billing_pb2
+from services.contracts.dispatch.parts.v1 import events_pb2 as parts_pb2
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.contracts.orders.v1 import events_pb2 as orders_pb2
 from tests.servers.parts import PROJECT
@@ -20,7 +21,12 @@ from tests.servers.parts import PROJECT
 PROTO = PROJECT / "proto"
 FOLDER = PROTO / "examples"
 SERVICES = ("orders", "dispatch", "billing")
-MODULES = {"orders.v1": orders_pb2, "dispatch.v1": dispatch_pb2, "billing.v1": billing_pb2}
+MODULES = {
+    "orders.v1": orders_pb2,
+    "dispatch.v1": dispatch_pb2,
+    "dispatch.parts.v1": parts_pb2,
+    "billing.v1": billing_pb2,
+}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def test_an_example_is_its_protos_own_json(example: Example) -> None:
 
 @pytest.mark.parametrize("example", examples(), ids=str)
 def test_an_example_names_the_key_of_its_topic(example: Example) -> None:
-    keys = [field for field in ("orderId", "contractId") if field in example.fields]
+    keys = [field for field in ("orderId", "contractId", "partId") if field in example.fields]
     assert keys, "no field that could be its key"
     assert keys[0].removesuffix("Id") in topics()[example.topic]["key"]
     assert all(is_id(example.fields[key]) for key in keys)

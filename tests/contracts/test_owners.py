@@ -13,6 +13,7 @@ from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.dispatch import messages as dispatch_messages
 from services.dispatch.domain import events as dispatch_events
 from services.dispatch.domain.events import CountedLoad, DeliveryId, StopKind
+from services.dispatch.domain.part import PlanPart
 from services.kit.events.message import Message
 from services.orders import messages as orders_messages
 from services.orders.domain.contract import Contract
@@ -81,6 +82,15 @@ def test_dispatch_writes_what_became_of_a_delivery(example: Example) -> None:
         if field.name != "delivery_id"
     }
     _check(dispatch_messages.message(fact(delivery_id=DeliveryId(event.order_id, event.leg), **known)), example)
+
+
+@pytest.mark.parametrize("example", _said("dispatch.parts.v1"), ids=str)
+def test_dispatch_writes_that_a_part_is_to_be_searched(example: Example) -> None:
+    event: Any = example.message
+    part = PlanPart(event.part_id, event.plan_id, instant(event.requested_at), 10.0, 1, b"problem", None)
+    message = dispatch_messages.part_requested(part)
+    assert event_class(message.type).FromString(message.data) == event
+    assert (message.topic, message.subject) == ("dispatch.parts.v1", event.part_id)
 
 
 def _known(name: str, value: Any) -> Any:

@@ -33,7 +33,8 @@ from tests.servers.postgres import PostgresServer
 
 # A dispatch service alone: the topics of its neighbours are its own here. One partition keeps what it says in order.
 TOPICS = [
-    TopicFacts(name, "dispatch", frozenset({"dispatch"}), 1) for name in ("orders.v1", "billing.v1", "dispatch.v1")
+    TopicFacts(name, "dispatch", frozenset({"dispatch"}), 1)
+    for name in ("orders.v1", "billing.v1", "dispatch.v1", "dispatch.parts.v1")
 ]
 
 
@@ -154,7 +155,9 @@ def solver() -> Iterator[Solver]:
 @pytest.fixture
 async def house(tmp_path: Path, clock_at_now: datetime, solver: Solver) -> AsyncIterator[House]:
     """A running service in which it is the eve of TODAY, five in the afternoon."""
-    settings = DispatchSettings(database_url=f"sqlite:///{tmp_path}/dispatch.db", data_dir=tmp_path / "data")
+    settings = DispatchSettings(
+        database_url=f"sqlite:///{tmp_path}/dispatch.db", data_dir=tmp_path / "data", replan_seconds=0.2
+    )
     service = dispatch(settings, solver)
     app = assemble(
         [service],

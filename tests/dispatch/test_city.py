@@ -88,6 +88,22 @@ def test_a_missing_file_a_folder_and_a_text_cut_short(tmp_path: Path, data_dir: 
     assert not streets_file(data_dir).exists()
 
 
+def test_what_is_done_before_the_switch_may_keep_the_old_map(tmp_path: Path, data_dir: Path) -> None:
+    told: list[tuple[float, float, float, float]] = []
+    summary = import_extract(an_extract(tmp_path, NODES, STREETS), data_dir, before_switch=told.append)
+    assert told == [summary.bounds]
+    before = streets_file(data_dir).read_bytes()
+
+    def fail(_: object) -> None:
+        assert streets_file(data_dir).read_bytes() == before
+        raise LookupError("travel times cannot be had")
+
+    with pytest.raises(LookupError):
+        import_extract(an_extract(tmp_path, NODES, STREETS, SURROUNDINGS), data_dir, before_switch=fail)
+    assert streets_file(data_dir).read_bytes() == before
+    assert [path.name for path in data_dir.iterdir()] == [streets_file(data_dir).name]
+
+
 @pytest.mark.parametrize("parts", [[NODES], [NODES, SURROUNDINGS], []])
 def test_an_extract_without_streets_is_refused(tmp_path: Path, data_dir: Path, parts: list[str]) -> None:
     with pytest.raises(ExtractWithoutStreets):

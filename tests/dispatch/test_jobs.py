@@ -8,16 +8,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from services.dispatch.domain.plan import PlanState
+from services.dispatch.domain.plan import Computation, Mark, PlanState
 from services.dispatch.domain.reach import EVERYTHING
 from services.dispatch.jobs import Planner, Solver, SolverDied, SolverStopped
 from services.dispatch.planning.plan import LeftOut, Plan
-from services.dispatch.planning.problem import Request, RoutingProblem, Stop, Vehicle
+from services.dispatch.planning.problem import RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.repository import plans
+from services.dispatch.travel import Roads
 from services.dispatch.use_cases.plans import begin_plan, request_plan
 from services.kit import leases
 from services.kit.database import Database
@@ -34,7 +36,7 @@ def own_solver() -> Iterator[Solver]:
 
 def a_problem() -> RoutingProblem:
     matrix = np.full((2, 2), 60, dtype=np.int64)
-    request = Request("request", Stop(0, 0, 3600), Stop(1, 0, 3600))
+    request = pair("request", Stop(0, 0, 3600), Stop(1, 0, 3600))
     return RoutingProblem(("a", "b"), (request,), (Vehicle("vehicle", 0, 0, 0, 3600),), matrix, matrix)
 
 
@@ -55,7 +57,7 @@ def solver_pids() -> set[int]:
 
 def test_a_plan_that_was_asked_for_is_computed_once(either_database: Database, solver: Solver) -> None:
     plan_id = ask(either_database)
-    planner = Planner(PARIS, solver)
+    planner = Planner(PARIS, solver, Roads())
     assert planner.run(either_database) == {"computed": 1}
     assert state(either_database, plan_id) is PlanState.DRAFT
     assert planner.run(either_database) == {"computed": 0}
@@ -64,7 +66,7 @@ def test_a_plan_that_was_asked_for_is_computed_once(either_database: Database, s
 
 def test_two_planners_at_once_compute_each_plan_once(either_database: Database, solver: Solver) -> None:
     ids = [ask(either_database) for _ in range(4)]
-    planners = [Planner(PARIS, solver) for _ in range(2)]
+    planners = [Planner(PARIS, solver, Roads()) for _ in range(2)]
     done: list[object] = []
     threads = [
         threading.Thread(target=lambda planner=planner: done.append(planner.run(either_database)["computed"]))
@@ -84,7 +86,7 @@ def test_a_plan_whose_process_died_is_computed_again(database: Database, solver:
     plan_id = ask(database)
     with database.transaction() as tx:
         begin_plan(tx, plan_id, at=NOW)
-    planner = Planner(PARIS, solver)
+    planner = Planner(PARIS, solver, Roads())
     assert planner.run(database) == {"computed": 1}
     assert state(database, plan_id) is PlanState.DRAFT
     planner.stop()
@@ -93,7 +95,7 @@ def test_a_plan_whose_process_died_is_computed_again(database: Database, solver:
 def test_a_plan_that_somebody_computes_is_left_to_them(database: Database, solver: Solver) -> None:
     plan_id = ask(database)
     assert leases.take(database, f"plan:{plan_id}", seconds=60, holder="another")
-    planner = Planner(PARIS, solver)
+    planner = Planner(PARIS, solver, Roads())
     assert planner.run(database) == {"computed": 0}
     assert state(database, plan_id) is PlanState.REQUESTED
     planner.stop()
@@ -101,7 +103,7 @@ def test_a_plan_that_somebody_computes_is_left_to_them(database: Database, solve
 
 def test_a_stopped_planner_leaves_what_waits(database: Database, solver: Solver) -> None:
     plan_id = ask(database)
-    planner = Planner(PARIS, solver)
+    planner = Planner(PARIS, solver, Roads())
     planner.stop()
     planner.wake(database)
     assert state(database, plan_id) is PlanState.REQUESTED
@@ -111,6 +113,7 @@ def test_a_solver_that_is_killed_fails_its_plan_and_the_next_one_starts_anew(own
     others = solver_pids()
     assert own_solver.solve(a_problem(), 0.1).planned == ("request",)
     (first,) = solver_pids() - others
+    os.kill(first, signal.SIGSTOP)  # it is killed before it answers
     threading.Timer(0.5, os.kill, (first, signal.SIGKILL)).start()
     with pytest.raises(SolverDied):
         own_solver.solve(a_problem(), 20)
@@ -120,7 +123,10 @@ def test_a_solver_that_is_killed_fails_its_plan_and_the_next_one_starts_anew(own
 
 
 def test_a_stopped_solver_ends_at_once_and_says_so(own_solver: Solver) -> None:
+    others = solver_pids()
     own_solver.solve(a_problem(), 0.1)
+    (solving,) = solver_pids() - others
+    os.kill(solving, signal.SIGSTOP)  # it is ended before it answers
     threading.Timer(0.3, own_solver.stop).start()
     began = time.monotonic()
     with pytest.raises(SolverStopped):
@@ -130,12 +136,35 @@ def test_a_stopped_solver_ends_at_once_and_says_so(own_solver: Solver) -> None:
         own_solver.solve(a_problem(), 0.1)
 
 
+def test_a_solver_tells_how_it_goes_and_stops_when_asked(solver: Solver) -> None:
+    marks: list[Mark] = []
+    problem = a_problem()
+    plan = solver.solve(problem, 600, watch=marks.append, should_stop=lambda: bool(marks))
+    assert plan.planned == ("request",)
+    assert [(mark.rounds, mark.deliveries) for mark in marks] == [(1, 1)]
+    # A request to stop that comes too late is not taken for the next problem.
+    assert solver.solve(problem, 0.1, should_stop=lambda: True).planned == ("request",)
+    assert solver.solve(problem, 0.1).planned == ("request",)
+
+
+def test_a_planner_keeps_how_the_computation_went(either_database: Database, solver: Solver) -> None:
+    plan_id = ask(either_database)
+    planner = Planner(PARIS, solver, Roads())
+    planner.run(either_database)
+    with either_database.view() as view:
+        computation = plans.computation(view, plan_id)
+        assert plans.computation(view, "another") == Computation()
+    assert [(mark.rounds, mark.deliveries) for mark in computation.marks][-1] == (0, 0)
+    assert not computation.is_stop_asked
+    planner.stop()
+
+
 def test_a_failing_solver_fails_the_plan_in_words(database: Database, own_solver: Solver) -> None:
     plan_id = ask(database)
     others = solver_pids()
     own_solver.solve(a_problem(), 0.1)
     (solving,) = solver_pids() - others
-    planner = Planner(PARIS, own_solver)
+    planner = Planner(PARIS, own_solver, Roads())
     os.kill(solving, signal.SIGSTOP)  # it is killed before it answers
     threading.Timer(0.5, os.kill, (solving, signal.SIGKILL)).start()
     assert planner.run(database) == {"computed": 1}
@@ -148,14 +177,14 @@ def test_a_failing_solver_fails_the_plan_in_words(database: Database, own_solver
 class LyingSolver(Solver):
     """A guest whose plan serves something it was never asked to."""
 
-    def solve(self, problem: RoutingProblem, seconds: float) -> Plan:
-        return replace(super().solve(problem, seconds), left_out=(LeftOut("invented"),))
+    def solve(self, problem: RoutingProblem, seconds: float, **more: Any) -> Plan:
+        return replace(super().solve(problem, seconds, **more), left_out=(LeftOut("invented"),))
 
 
 def test_a_plan_that_the_judge_rejects_is_not_kept(database: Database) -> None:
     plan_id = ask(database)
     solver = LyingSolver()
-    planner = Planner(PARIS, solver)
+    planner = Planner(PARIS, solver, Roads())
     planner.run(database)
     with database.view() as view:
         plan = plans.get(view, plan_id)

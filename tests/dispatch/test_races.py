@@ -74,7 +74,7 @@ def draft(database: Database) -> str:
         day=TODAY,
         zone=PARIS,
     )
-    found = solve(problem, limit=Steps(10))
+    found = solve(problem, Steps(10))
     proposed = to_rounds(found, day.deliveries_to_plan(), day.shifts_to_plan(), day=TODAY, zone=PARIS)
     with database.transaction() as tx:
         stories.keep_draft(tx, plan.id, day, proposed, at=NOW)

@@ -11,12 +11,14 @@ from services.dispatch.api.shapes import Id, Instant, Name
 from services.dispatch.domain.courier import (
     Bike,
     BikeTerms,
+    Break,
     Cooperative,
     Courier,
     CourierTerms,
     Point,
     Shift,
     ShiftTerms,
+    as_skills,
 )
 from services.dispatch.domain.errors import CooperativeNotFound
 from services.dispatch.queries import crew as lists
@@ -64,17 +66,21 @@ class CooperativeOut(BaseModel):
     name: str
 
 
+Skills = Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20, examples=[["froid"]])]
+
+
 class CourierChange(Body):
-    """What is said of a courier; `account` is the log-in he or she rides with."""
+    """What is said of a courier; `account` is the log-in he or she rides with, `skills` what may be asked of them."""
 
     name: Name
     phone: Annotated[str, Field(max_length=50)] = ""
     account: Annotated[str, Field(max_length=100)] = ""
     is_active: bool = True
+    skills: Skills = ()
 
     def terms(self) -> CourierTerms:
         """Return it for the domain."""
-        return CourierTerms(self.name, self.phone, self.account, self.is_active)
+        return CourierTerms(self.name, self.phone, self.account, self.is_active, as_skills(self.skills))
 
 
 class CourierBody(CourierChange):
@@ -92,6 +98,7 @@ class CourierOut(BaseModel):
     phone: str
     account: str | None
     is_active: bool
+    skills: list[str]
 
     @classmethod
     def of(cls, courier: Courier) -> Self:
@@ -104,21 +111,41 @@ class CourierOut(BaseModel):
             phone=terms.phone,
             account=terms.account or None,
             is_active=terms.is_active,
+            skills=list(terms.skills),
         )
 
 
 class BikeChange(Body):
-    """What a bike carries, its trailer included."""
+    """What a bike carries, its trailer included, and how it rides.
+
+    `capacity_pieces` is how many units of load find a place, null where weight and volume say enough; `speed_percent`
+    is 100 for a bike as fast as ride times are reckoned; `range_metres` is how far its battery goes in a shift, null
+    without such a limit; `skills` are its equipment.
+    """
 
     name: Name
     capacity_grams: int = Field(ge=1, examples=[160_000])
     capacity_millilitres: int = Field(ge=1, examples=[900_000])
     has_trailer: bool = False
     is_active: bool = True
+    capacity_pieces: int | None = Field(None, ge=1)
+    speed_percent: int = 100
+    range_metres: int | None = Field(None, ge=1, examples=[60_000])
+    skills: Skills = ()
 
     def terms(self) -> BikeTerms:
         """Return it for the domain."""
-        return BikeTerms(self.name, self.capacity_grams, self.capacity_millilitres, self.has_trailer, self.is_active)
+        return BikeTerms(
+            self.name,
+            self.capacity_grams,
+            self.capacity_millilitres,
+            self.has_trailer,
+            self.is_active,
+            self.capacity_pieces,
+            self.speed_percent,
+            self.range_metres,
+            as_skills(self.skills),
+        )
 
 
 class BikeBody(BikeChange):
@@ -137,6 +164,10 @@ class BikeOut(BaseModel):
     capacity_millilitres: int
     has_trailer: bool
     is_active: bool
+    capacity_pieces: int | None
+    speed_percent: int
+    range_metres: int | None
+    skills: list[str]
 
     @classmethod
     def of(cls, bike: Bike) -> Self:
@@ -150,6 +181,10 @@ class BikeOut(BaseModel):
             capacity_millilitres=terms.capacity_millilitres,
             has_trailer=terms.has_trailer,
             is_active=terms.is_active,
+            capacity_pieces=terms.capacity_pieces,
+            speed_percent=terms.speed_percent,
+            range_metres=terms.range_metres,
+            skills=list(terms.skills),
         )
 
 
@@ -178,9 +213,17 @@ class PointOut(BaseModel):
         return cls(name=point.name, latitude=point.latitude, longitude=point.longitude)
 
 
+class BreakBody(Body):
+    """A rest that begins within the window, both ends allowed, and lasts so long."""
+
+    window_start: Instant
+    window_end: Instant
+    length_seconds: Annotated[int, Field(ge=1, examples=[1800])]
+
+
 class ShiftBody(Body):
     """A courier's working time with a bike. Its day is the local date of its start; without `end` it ends where it
-    started.
+    started. Breaks are given in order.
     """
 
     courier_id: Id
@@ -189,6 +232,7 @@ class ShiftBody(Body):
     ends_at: Instant
     start: PointBody
     end: PointBody | None = None
+    breaks: Annotated[tuple[BreakBody, ...], Field(max_length=5)] = ()
 
     def terms(self, zone: ZoneInfo) -> ShiftTerms:
         """Return it for the domain."""
@@ -200,7 +244,16 @@ class ShiftBody(Body):
             self.ends_at,
             self.start.point(),
             (self.end or self.start).point(),
+            tuple(Break(rest.window_start, rest.window_end, rest.length_seconds) for rest in self.breaks),
         )
+
+
+class BreakOut(BaseModel):
+    """A rest that a shift promises."""
+
+    window_start: datetime
+    window_end: datetime
+    length_seconds: int
 
 
 class ShiftOut(BaseModel):
@@ -215,6 +268,7 @@ class ShiftOut(BaseModel):
     ends_at: datetime
     start: PointOut
     end: PointOut
+    breaks: list[BreakOut]
 
     @classmethod
     def of(cls, shift: Shift) -> Self:
@@ -230,6 +284,10 @@ class ShiftOut(BaseModel):
             ends_at=terms.ends_at,
             start=PointOut.of(terms.start),
             end=PointOut.of(terms.end),
+            breaks=[
+                BreakOut(window_start=rest.window_start, window_end=rest.window_end, length_seconds=rest.length_seconds)
+                for rest in terms.breaks
+            ],
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
@@ -10,9 +11,11 @@ from services.dispatch.domain.courier import Bike
 from services.dispatch.domain.delivery import Delivery, DeliveryState, Load, Visit
 from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.failure import FAILURE_REASONS, FailureReason, NextStep
-from services.dispatch.domain.plan import LeftOut, Plan, PlanState
+from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.plan import Computation, LeftOut, Plan, PlanState
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState, Stop, StopState
+from services.dispatch.queries.reasons import RemedyTold, reasons_told, remedies_told
 from services.dispatch.queries.rounds import Around, ProofFace
 from services.kit.ids import is_id
 
@@ -85,6 +88,29 @@ class LoadOut(BaseModel):
         )
 
 
+class InstructionOut(BaseModel):
+    """Who may ride a delivery, beyond what its order says, and why."""
+
+    skills: list[str]
+    courier_ids: list[str]
+    forbidden_courier_ids: list[str]
+    reason: str
+    given_by: str
+    given_at: datetime
+
+    @classmethod
+    def of(cls, given: Instruction) -> Self:
+        """Show an instruction."""
+        return cls(
+            skills=list(given.skills),
+            courier_ids=list(given.courier_ids),
+            forbidden_courier_ids=list(given.forbidden_courier_ids),
+            reason=given.reason,
+            given_by=given.given_by,
+            given_at=given.given_at,
+        )
+
+
 class DeliveryOut(BaseModel):
     """One leg of an order. `cooperative_id` took it; `round_id` is shown to that cooperative alone."""
 
@@ -106,9 +132,16 @@ class DeliveryOut(BaseModel):
     cooperative_id: str | None
     cooperative_name: str | None
     round_id: str | None
+    instruction: InstructionOut | None
 
     @classmethod
-    def of(cls, delivery: Delivery, reach: Reach, cooperative_names: Mapping[str, str]) -> Self:
+    def of(
+        cls,
+        delivery: Delivery,
+        reach: Reach,
+        cooperative_names: Mapping[str, str],
+        instruction: Instruction | None = None,
+    ) -> Self:
         """Show a delivery to somebody with this reach."""
         taken_by = delivery.cooperative_id or None
         return cls(
@@ -130,6 +163,7 @@ class DeliveryOut(BaseModel):
             cooperative_id=taken_by,
             cooperative_name=cooperative_names.get(taken_by, taken_by) if taken_by else None,
             round_id=delivery.round_id or None if reach.covers(delivery.cooperative_id) else None,
+            instruction=InstructionOut.of(instruction) if instruction else None,
         )
 
 
@@ -265,6 +299,13 @@ class BikeFaceOut(BaseModel):
         )
 
 
+class BreakTakenOut(BaseModel):
+    """A rest in a round, as planned."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
 class RoundOut(BaseModel):
     """One courier's stops in order. A draft is seen in its plan alone; couriers see it from its publication on."""
 
@@ -288,6 +329,7 @@ class RoundOut(BaseModel):
     closed_at: datetime | None
     withdrawn_at: datetime | None
     withdrawal_reason: str | None
+    breaks: list[BreakTakenOut]
     stops: list[StopOut]
 
     @classmethod
@@ -315,6 +357,7 @@ class RoundOut(BaseModel):
             closed_at=round_.closed_at,
             withdrawn_at=round_.withdrawn_at,
             withdrawal_reason=round_.withdrawal_reason or None,
+            breaks=[BreakTakenOut(starts_at=rest.starts_at, ends_at=rest.ends_at) for rest in round_.breaks],
             stops=[StopOut.of(stop, position, around) for position, stop in enumerate(round_.stops, start=1)],
         )
 
@@ -345,14 +388,48 @@ class FailureReasonOut(BaseModel):
 
 
 class ShiftReasonOut(BaseModel):
-    """Why one of the caller's shifts does not serve a delivery."""
+    """Why one of the caller's shifts does not serve a delivery, as a code and in French."""
 
     shift_id: str
+    courier_name: str
     code: str
+    words: str
+
+
+class RemedyOut(BaseModel):
+    """The least change of one kind that would have served a delivery beside the others, with what it is in French.
+
+    `amount` is in seconds (window, shift, ride-time), metres (range), thousandths (share), or what `what` names: grams,
+    millilitres, pieces (capacity). `what` is else a skill, or the "start" or "end" of the window at `stop` or of the
+    shift, which would be `until`. Shift and courier are null where they are another cooperative's.
+    """
+
+    code: str
+    shift_id: str | None
+    courier_name: str | None
+    amount: int
+    what: str
+    stop: StopKind | None
+    until: datetime | None
+    words: str
+
+    @classmethod
+    def of(cls, told: RemedyTold) -> Self:
+        """Show a remedy."""
+        return cls(
+            code=told.remedy.code,
+            shift_id=told.shift_id or None,
+            courier_name=told.courier_name or None,
+            amount=told.remedy.amount,
+            what=told.remedy.what,
+            stop=told.remedy.stop,
+            until=told.remedy.until,
+            words=told.words,
+        )
 
 
 class LeftOutOut(BaseModel):
-    """A delivery that the plan does not serve, and why: codes overall, a French sentence, codes per shift."""
+    """A delivery that the plan does not serve, and why: codes overall, a French sentence, codes per shift, remedies."""
 
     delivery_id: str
     order_id: str
@@ -361,9 +438,10 @@ class LeftOutOut(BaseModel):
     codes: list[str]
     sentence: str
     shifts: list[ShiftReasonOut]
+    remedies: list[RemedyOut]
 
     @classmethod
-    def of(cls, item: LeftOut, around: Around, own_shift_ids: frozenset[str]) -> Self:
+    def of(cls, item: LeftOut, around: Around, own_shifts: Mapping[str, str], zone: ZoneInfo) -> Self:
         """Show what is left out; reasons of others' shifts stay in the sentence, as counts."""
         return cls(
             delivery_id=str(item.delivery_id),
@@ -373,11 +451,20 @@ class LeftOutOut(BaseModel):
             codes=list(item.codes),
             sentence=item.sentence,
             shifts=[
-                ShiftReasonOut(shift_id=reason.shift_id, code=reason.code)
-                for reason in item.reasons
-                if reason.shift_id in own_shift_ids
+                ShiftReasonOut(shift_id=told.shift_id, courier_name=told.courier_name, code=told.code, words=told.words)
+                for told in reasons_told(item, own_shifts)
             ],
+            remedies=[RemedyOut.of(told) for told in remedies_told(item, own_shifts, zone)],
         )
+
+
+class MarkOut(BaseModel):
+    """How good the best plan was after so many seconds of computing, all cooperatives together."""
+
+    seconds: float
+    rounds: int
+    deliveries: int
+    metres: int
 
 
 class OtherCooperativeOut(BaseModel):
@@ -393,7 +480,7 @@ class PlanOut(BaseModel):
     """A plan as its caller may see it: `deliveries` = `planned` + the number of `left_out`, always.
 
     `rounds` are those of the caller's cooperative; others' are counts in `others`, and in `planned`. `progress` is in
-    percent.
+    percent; `trace` is how the best plan grew, the last mark the plan as it was found.
     """
 
     id: str
@@ -413,6 +500,8 @@ class PlanOut(BaseModel):
     rounds: list[RoundOut]
     others: list[OtherCooperativeOut]
     left_out: list[LeftOutOut]
+    is_stop_asked: bool
+    trace: list[MarkOut]
 
     @classmethod
     def of(
@@ -420,9 +509,11 @@ class PlanOut(BaseModel):
         plan: Plan,
         reach: Reach,
         around: Around,
-        own_shift_ids: frozenset[str],
+        own_shifts: Mapping[str, str],
         cooperative_names: Mapping[str, str],
+        computation: Computation,
         now: datetime,
+        zone: ZoneInfo,
     ) -> Self:
         """Show a plan to somebody with this reach."""
         own = plan.rounds_within(reach)
@@ -459,7 +550,12 @@ class PlanOut(BaseModel):
             travel_metres=sum(round_.travel_metres for round_ in own),
             rounds=[RoundOut.of(round_, around) for round_ in own],
             others=list(others.values()),
-            left_out=[LeftOutOut.of(item, around, own_shift_ids) for item in left_out],
+            left_out=[LeftOutOut.of(item, around, own_shifts, zone) for item in left_out],
+            is_stop_asked=computation.is_stop_asked,
+            trace=[
+                MarkOut(seconds=mark.seconds, rounds=mark.rounds, deliveries=mark.deliveries, metres=mark.metres)
+                for mark in computation.marks
+            ],
         )
 
 

@@ -108,6 +108,11 @@ class Delivery:
         return sum(load.count * load.unit_millilitres for load in self.loads)
 
     @property
+    def pieces(self) -> int:
+        """How many units of load there are, all kinds."""
+        return sum(load.count for load in self.loads)
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more happens to it."""
         return self.state in ENDED
@@ -150,6 +155,16 @@ class Delivery:
         """Put it in a round that is being published; it must be plannable."""
         assert self.state is DeliveryState.PLANNABLE
         planned = replace(self, state=DeliveryState.PLANNED, round_id=round_id, cooperative_id=cooperative_id)
+        return planned, DeliveryPlanned(self.id, round_id, cooperative_id, pickup_at, drop_at, at)
+
+    def readjust(
+        self, round_id: str, cooperative_id: str, *, pickup_at: datetime, drop_at: datetime, at: datetime
+    ) -> tuple["Delivery", DeliveryPlanned]:
+        """Ride it in this published round, at these times, instead of as planned; one aboard stays in its own."""
+        assert self.state is DeliveryState.PLANNED or (
+            self.state is DeliveryState.COLLECTED and round_id == self.round_id
+        )
+        planned = replace(self, round_id=round_id, cooperative_id=cooperative_id)
         return planned, DeliveryPlanned(self.id, round_id, cooperative_id, pickup_at, drop_at, at)
 
     def withdraw(self, reason: str, *, at: datetime) -> tuple["Delivery", DeliveryWithdrawn | None]:

@@ -157,6 +157,29 @@ class DeliveryNotFound(DomainError):
         )
 
 
+class DeliveryTaken(DomainError):
+    """The delivery stands in a published round, or has ended."""
+
+    code = "delivery-taken"
+    title = "Livraison déjà engagée"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"La livraison {reference} est dans une tournée publiée ou terminée : retirez d'abord la tournée.",
+            reference=reference,
+        )
+
+
+class ContractNotFound(DomainError):
+    """Billing has told of no such contract."""
+
+    code = "contract-not-found"
+    title = "Marché introuvable"
+
+    def __init__(self, contract_id: str) -> None:
+        super().__init__("Ce marché n'est pas connu de la régulation.", contract_id=contract_id)
+
+
 class PlanNotFound(DomainError):
     """No such plan, or one in which the caller's cooperative has no part."""
 
@@ -181,6 +204,18 @@ class PlanNotReady(DomainError):
         )
 
 
+class PlanNotSolving(DomainError):
+    """Nobody computes the plan now."""
+
+    code = "plan-not-solving"
+    title = "Aucun calcul en cours"
+
+    def __init__(self, plan_id: str, state: str) -> None:
+        super().__init__(
+            "Le calcul de ce plan n'est pas en cours : il n'y a rien à arrêter.", plan_id=plan_id, state=state
+        )
+
+
 class PlanStale(DomainError):
     """What the draft was made from has changed."""
 
@@ -192,6 +227,52 @@ class PlanStale(DomainError):
         more = f" ; et {len(changes) - 3} autre(s) changement(s)" if len(changes) > 3 else ""
         super().__init__(
             f"Depuis ce calcul : {told}{more}. Demandez un nouveau plan.", plan_id=plan_id, changes=list(changes)
+        )
+
+
+class NothingToReadjust(DomainError):
+    """No round of the day is published and open within reach, or the day has passed."""
+
+    code = "nothing-to-readjust"
+    title = "Rien à réajuster"
+
+    def __init__(self, day: date) -> None:
+        super().__init__(
+            f"Aucune tournée publiée n'est à rouler le {french_day(day)} : publiez d'abord un plan de ce jour.",
+            day=day,
+        )
+
+
+class ReplanFailed(DomainError):
+    """No proposal could be computed."""
+
+    code = "replan-failed"
+    title = "Réajustement impossible"
+
+
+class ReplanNotFound(DomainError):
+    """No such readjustment, or another cooperative's."""
+
+    code = "replan-not-found"
+    title = "Réajustement introuvable"
+
+    def __init__(self, replan_id: str) -> None:
+        super().__init__("Ce réajustement n'existe pas, ou n'est pas le vôtre.", replan_id=replan_id)
+
+
+class ReplanStale(DomainError):
+    """What the proposal was made from has changed."""
+
+    code = "replan-stale"
+    title = "Réajustement dépassé"
+
+    def __init__(self, replan_id: str, changes: Sequence[str]) -> None:
+        told = " ; ".join(changes[:3])
+        more = f" ; et {len(changes) - 3} autre(s) changement(s)" if len(changes) > 3 else ""
+        super().__init__(
+            f"Depuis ce calcul : {told}{more}. Rien n'est changé : demandez une nouvelle proposition.",
+            replan_id=replan_id,
+            changes=list(changes),
         )
 
 

@@ -40,14 +40,53 @@ class ShiftReason:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """The least change of one kind that would have served a delivery beside the others; `shift_id` may be empty.
+
+    `amount` is in the unit of its code: seconds (window, shift, ride time), metres (range), grams, millilitres or
+    pieces as `what` says (capacity). `what` also names a skill, or which end of a window or shift ("start", "end");
+    `stop` is where the window is, `until` the instant that this end becomes.
+    """
+
+    code: str
+    shift_id: str
+    amount: int = 0
+    what: str = ""
+    stop: StopKind | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A delivery that the plan does not serve: codes overall, per shift, and a French sentence. `is_told` once said."""
+    """A delivery that the plan does not serve: codes overall, per shift, a French sentence, and what would help.
+
+    `is_told` once said.
+    """
 
     delivery_id: DeliveryId
     codes: tuple[str, ...]
     sentence: str
     reasons: tuple[ShiftReason, ...] = ()
     is_told: bool = False
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How good the best plan was after so many seconds of computing."""
+
+    seconds: float
+    rounds: int
+    deliveries: int
+    metres: int
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """How a plan's computation went so far: from the first plan found to the best, and whether to stop there."""
+
+    marks: tuple[Mark, ...] = ()
+    is_stop_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +245,7 @@ class Plan:
                     {"kind": f"delivery-{delivery.state}", "delivery_id": str(delivery_id), "detail": detail}
                 )
             elif delivery.edition != editions[delivery_id]:
-                detail = f"les créneaux de la livraison {delivery.reference} ont changé"
+                detail = f"les créneaux ou la consigne de la livraison {delivery.reference} ont changé"
                 changes.append({"kind": "delivery-amended", "delivery_id": str(delivery_id), "detail": detail})
         return changes
 

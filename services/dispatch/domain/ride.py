@@ -26,6 +26,8 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a phone's clock may be off before its time is taken for impossible."""
 
 AMENDED = "amended"
+ADDED = "added"
+RETIMED = "retimed"
 IN_THE_FUTURE = "in-the-future"
 BEFORE_PUBLICATION = "before-publication"
 DROP_BEFORE_PICKUP = "drop-before-pickup"
@@ -289,6 +291,7 @@ _WHY_NOTHING = {
     StopState.SKIPPED: "L'enlèvement a échoué : il n'y avait rien à livrer ici.",
     StopState.CANCELLED: "La commande était annulée : appelez la régulation si la charge est à bord.",
     StopState.LAPSED: "La journée était close : appelez la régulation pour régulariser.",
+    StopState.MOVED: "Cet arrêt n'est plus dans votre tournée : appelez la régulation si la charge est à bord.",
 }
 
 

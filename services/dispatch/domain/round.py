@@ -20,10 +20,21 @@ class StopState(StrEnum):
     SKIPPED = "skipped"  # nothing to drop: the pickup failed
     CANCELLED = "cancelled"
     LAPSED = "lapsed"
+    MOVED = "moved"  # taken out of this round after its publication
 
+
+EMPTIED = "Toutes ses livraisons sont passées à d'autres tournées."
+"""Why a round is withdrawn of which a readjustment leaves nothing."""
 
 STOPS_ENDED = frozenset(
-    {StopState.COMPLETED, StopState.FAILED, StopState.SKIPPED, StopState.CANCELLED, StopState.LAPSED}
+    {
+        StopState.COMPLETED,
+        StopState.FAILED,
+        StopState.SKIPPED,
+        StopState.CANCELLED,
+        StopState.LAPSED,
+        StopState.MOVED,
+    }
 )
 
 
@@ -82,6 +93,14 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakTaken:
+    """A rest in a round, at the times that are planned."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """One courier's stops in order. `shift_print` names the shift, bike and courier as they were when it was planned;
     `aboard` and planned times of its stops hold for the order they are in.
@@ -106,11 +125,21 @@ class Round:
     closed_at: datetime | None = None
     withdrawn_at: datetime | None = None
     withdrawal_reason: str = ""
+    breaks: tuple[BreakTaken, ...] = ()
 
     @property
     def delivery_ids(self) -> tuple[DeliveryId, ...]:
-        """Its deliveries, in the order of their pickups."""
-        return tuple(stop.delivery_id for stop in self.stops if stop.kind is StopKind.PICKUP)
+        """Its deliveries, in the order of their pickups; those that were taken out of it are not its own any more."""
+        return tuple(
+            stop.delivery_id
+            for stop in self.stops
+            if stop.kind is StopKind.PICKUP and stop.state is not StopState.MOVED
+        )
+
+    @property
+    def as_ridden(self) -> "Round":
+        """The round without what was taken out of it after its publication."""
+        return replace(self, stops=tuple(stop for stop in self.stops if stop.state is not StopState.MOVED))
 
     def stop_of(self, delivery_id: DeliveryId, kind: StopKind) -> Stop:
         """Return one of the two stops of a delivery of this round."""
@@ -127,6 +156,35 @@ class Round:
         if self.started_at is not None:
             raise RoundStarted(self.id, self.started_at)
         return replace(self, state=RoundState.WITHDRAWN, withdrawn_at=at, withdrawal_reason=reason)
+
+    def readjust(
+        self,
+        stops: tuple[Stop, ...],
+        *,
+        ends_at: datetime,
+        travel_seconds: int,
+        travel_metres: int,
+        breaks: tuple[BreakTaken, ...],
+        at: datetime,
+    ) -> "Round":
+        """Ride on through these stops; one that was closed is open again where there is something to do.
+
+        One of which nothing is left is closed, or withdrawn if nothing was ridden.
+        """
+        assert self.state in (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
+        changed = replace(
+            self,
+            stops=stops,
+            state=RoundState.UNDER_WAY if self.state is RoundState.CLOSED else self.state,
+            closed_at=None,
+            ends_at=ends_at,
+            travel_seconds=travel_seconds,
+            travel_metres=travel_metres,
+            breaks=breaks,
+        )
+        if self.started_at is None and all(stop.state is StopState.MOVED for stop in stops):
+            return changed.withdraw(EMPTIED, at=at)
+        return changed.with_stops(at=at)
 
     def ridden(self, *, at: datetime) -> "Round":
         """Note that the courier did something in it `at`."""

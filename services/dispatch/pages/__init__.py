@@ -7,13 +7,16 @@ from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.failure import FAILURE_REASONS
 from services.dispatch.domain.plan import PlanState
 from services.dispatch.domain.ride import (
+    ADDED,
     AMENDED,
     BEFORE_PUBLICATION,
     DROP_BEFORE_PICKUP,
     IN_THE_FUTURE,
     PICKUP_DEDUCED,
+    RETIMED,
 )
 from services.dispatch.domain.round import RoundState, StopState
+from services.dispatch.queries.reasons import IN_SHORT
 from services.kit.http.html import NARROW_SPACE, SPACE, number, templates
 
 pages = templates(Path(__file__).parents[1])
@@ -39,6 +42,7 @@ STOP_STATES = {
     StopState.SKIPPED: ("sans objet", ""),
     StopState.CANCELLED: ("annulé", ""),
     StopState.LAPSED: ("périmé", "bad"),
+    StopState.MOVED: ("retiré", ""),
 }
 ROUND_STATES = {
     RoundState.DRAFT: ("brouillon", "warn"),
@@ -49,6 +53,8 @@ ROUND_STATES = {
 }
 FLAGS = {
     AMENDED: "créneau modifié par le service",
+    ADDED: "ajouté après la publication",
+    RETIMED: "horaire changé après la publication",
     IN_THE_FUTURE: "heure du téléphone dans le futur",
     BEFORE_PUBLICATION: "heure du téléphone antérieure à la publication",
     DROP_BEFORE_PICKUP: "remise notée avant l'enlèvement",
@@ -72,13 +78,20 @@ def kilometres(metres: int) -> str:
     return number(metres / 1000, 1) + f"{SPACE}km"
 
 
+def capitalised(text: str) -> str:
+    """Begin a sentence: its first letter alone is made large."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float) -> str:
     """Write a duration: 5400 -> « 1 h 30 »."""
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours}{SPACE}h{NARROW_SPACE}{minutes:02d}" if hours else f"{minutes}{SPACE}min"
 
 
-pages.environment.filters.update(kilos=kilos, litres=litres, kilometres=kilometres, duration=duration)
+pages.environment.filters.update(
+    capitalised=capitalised, kilos=kilos, litres=litres, kilometres=kilometres, duration=duration
+)
 pages.environment.globals.update(
     delivery_states=DELIVERY_STATES,
     stop_states=STOP_STATES,
@@ -86,6 +99,7 @@ pages.environment.globals.update(
     flags=FLAGS,
     kinds=KINDS,
     failure_reasons=FAILURE_REASONS,
+    reasons_in_short=IN_SHORT,
     PICKUP=StopKind.PICKUP,
     PlanState=PlanState,
     RoundState=RoundState,

@@ -1,6 +1,6 @@
 """The dispatcher's board, and a round on paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -10,16 +10,23 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
-from services.dispatch import travel
 from services.dispatch.domain.courier import Shift
-from services.dispatch.domain.events import StopKind
+from services.dispatch.domain.delivery import Delivery
+from services.dispatch.domain.errors import DeliveryNotFound
+from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.plan import Mark
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round
 from services.dispatch.pages import pages
 from services.dispatch.queries.board import Board, Row, read_board
+from services.dispatch.queries.crew import list_couriers
+from services.dispatch.queries.deliveries import get_delivery
+from services.dispatch.queries.reasons import reasons_told, remedies_told
 from services.dispatch.queries.rounds import around
 from services.dispatch.repository import rounds
-from services.dispatch.use_cases import moves, plans
+from services.dispatch.travel import Point, Roads
+from services.dispatch.use_cases import instructions, moves, plans
 from services.dispatch.use_cases.access import reach_of
 from services.kit.clock import utc_now
 from services.kit.database import Database, View
@@ -32,9 +39,13 @@ Writer = Annotated[Caller, needs("dispatch:write")]
 
 DONE = {
     "plan": "Le calcul est demandé : les tournées proposées s'afficheront ici.",
+    "arret": "Le calcul s'arrête : le meilleur plan trouvé devient le brouillon.",
+    "consigne": "La consigne est enregistrée : le prochain plan la suivra.",
+    "levee": "La consigne est levée.",
     "publication": "Les tournées sont publiées : les coursiers les voient.",
     "retrait": "La tournée est retirée : ses livraisons sont de nouveau à planifier.",
     "deplacement": "Le déplacement est fait et vérifié.",
+    "reajustement": "La journée est réajustée : les coursiers le voient à leur prochaine mise à jour.",
 }
 
 
@@ -49,6 +60,22 @@ class PlanForm(FormBody):
 
     date: date
     seconds: float
+
+
+class InstructionForm(FormBody):
+    """Say who may ride a delivery; skills are separated by commas."""
+
+    delivery_id: str
+    skills: str = ""
+    courier_id: str = ""
+    forbidden_courier_id: str = ""
+    reason: str = ""
+
+
+class DeliveryForm(FormBody):
+    """Mean a delivery."""
+
+    delivery_id: str
 
 
 class WithdrawalForm(FormBody):
@@ -68,19 +95,33 @@ class MoveForm(FormBody):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A shift drawn as a bar, in units of the board's width; `ticks` are stops: where, what, in words."""
+    """A shift drawn as a bar, in units of the board's width; `ticks` are stops: where, what, in words; `breaks` are
+    rests: from where, how wide, in words.
+    """
 
     start: float
     width: float
     round_start: float
     round_width: float
     ticks: list[tuple[float, str, str]]
+    breaks: list[tuple[float, float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a computation went, drawn: points of two lines in a box, and the few marks that a table tells."""
+
+    deliveries: str
+    metres: str
+    marks: list[Mark]
 
 
 BAR_WIDTH = 600
+CURVE_WIDTH, CURVE_HEIGHT = 600, 120
+MOST_MARKS_TOLD = 8
 
 
-def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Database], None]) -> APIRouter:
+def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Database], None], roads: Roads) -> APIRouter:
     """Return the board's pages; `wake` is called when there is a plan to compute."""
     router = APIRouter(include_in_schema=False)
 
@@ -90,9 +131,20 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
             request,
             "tableau.html",
             board=board,
+            told={
+                waiting.delivery.id: (
+                    reasons_told(waiting.left_out, board.shift_names),
+                    remedies_told(waiting.left_out, board.shift_names, zone),
+                )
+                for waiting in board.waiting
+                if waiting.left_out
+            },
+            curve=_curve(board.computation.marks),
+            elapsed=_elapsed(board),
+            couriers=list_couriers(view, reach, is_active=True),
             bars={row.shift.id: _bar(row, _span(board, zone), zone) for row in board.rows},
             hours=_hours(_span(board, zone)),
-            carte=_map(board),
+            carte=_map(board, roads),
             previous_day=day - timedelta(days=1),
             next_day=day + timedelta(days=1),
             today=utc_now().astimezone(zone).date(),
@@ -133,6 +185,19 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
 
         return _after(request, act, database, form.date, reach, "plan")
 
+    @router.post("/tableau/plans/{plan_id}/arret")
+    def stop(request: Request, plan_id: str, caller: Writer, database: OwnDatabase) -> Response:
+        """End the computation with the best plan found so far."""
+        reach = reach_of(caller)
+        with database.view() as view:
+            day = plans.require_plan(view, plan_id, reach).day
+
+        def act() -> None:
+            with database.transaction() as tx:
+                plans.stop_plan(tx, plan_id, reach)
+
+        return _after(request, act, database, day, reach, "arret")
+
     @router.post("/tableau/plans/{plan_id}/publication")
     def publish(request: Request, plan_id: str, caller: Writer, database: OwnDatabase, now: Now) -> Response:
         """Publish the caller's rounds of a plan."""
@@ -163,11 +228,48 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         def act() -> None:
             with database.view() as view:
                 scene = moves.read_scene(view, plan_id, wanted, reach, zone)
-            ridden = travel.matrix(scene.places)
+            ridden = roads.matrix(scene.places)
             with database.transaction() as tx:
                 moves.move_delivery(tx, wanted, scene, ridden.seconds, ridden.metres)
 
         return _after(request, act, database, day, reach, "deplacement", moved=form.delivery_id)
+
+    @router.post("/tableau/consignes")
+    def instruct(
+        request: Request, caller: Writer, database: OwnDatabase, now: Now, form: Annotated[InstructionForm, Form()]
+    ) -> Response:
+        """Say who may ride a delivery."""
+        reach = reach_of(caller)
+        delivery = _delivery(database, form.delivery_id, reach)
+        wanted = Instruction(
+            delivery.id,
+            tuple(form.skills.split(",")),
+            (form.courier_id,) if form.courier_id else (),
+            (form.forbidden_courier_id,) if form.forbidden_courier_id else (),
+            form.reason,
+            caller.name,
+            now,
+        )
+
+        def act() -> None:
+            with database.transaction() as tx:
+                instructions.instruct(tx, delivery, wanted, reach)
+
+        return _after(request, act, database, delivery.service_date, reach, "consigne")
+
+    @router.post("/tableau/consignes/levee")
+    def withdraw_instruction(
+        request: Request, caller: Writer, database: OwnDatabase, form: Annotated[DeliveryForm, Form()]
+    ) -> Response:
+        """Let a delivery be ridden as its order says."""
+        reach = reach_of(caller)
+        delivery = _delivery(database, form.delivery_id, reach)
+
+        def act() -> None:
+            with database.transaction() as tx:
+                instructions.withdraw_instruction(tx, delivery)
+
+        return _after(request, act, database, delivery.service_date, reach, "levee")
 
     @router.get("/tableau/tournees/{round_id}")
     def read_round(request: Request, round_id: str, caller: Reader, view: ReadView) -> HTMLResponse:
@@ -195,7 +297,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         return _after(request, act, database, day, reach, "retrait")
 
     def show_round(request: Request, view: View, round_id: str, reach: Reach) -> HTMLResponse:
-        round_ = rounds.get(view, round_id, reach)
+        round_ = rounds.get(view, round_id, reach).as_ridden
         facts = around(view, [round_])
         return pages.render(request, "tournee.html", round=round_, around=facts)
 
@@ -217,6 +319,43 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         return RedirectResponse(f"/tableau?date={day}&fait={done}", status_code=303)
 
     return router
+
+
+def _delivery(database: Database, delivery_id: str, reach: Reach) -> Delivery:
+    with database.view() as view:
+        try:
+            return get_delivery(view, DeliveryId.parse(delivery_id), reach)
+        except ValueError:
+            raise DeliveryNotFound(delivery_id) from None
+
+
+def _elapsed(board: Board) -> int:
+    """Return for how many seconds the board's plan has been computed, at most as long as it was given."""
+    plan = board.plan
+    if plan is None or plan.began_at is None:
+        return 0
+    return max(0, min(int(plan.seconds), int((utc_now() - plan.began_at).total_seconds())))
+
+
+def _curve(marks: Sequence[Mark]) -> Curve | None:
+    """Draw a computation: deliveries placed and metres ridden, each against its most, over the time."""
+    if len(marks) < 2:
+        return None
+    end = max(mark.seconds for mark in marks) or 1.0
+
+    def line(values: Sequence[int]) -> str:
+        most = max(values) or 1
+        points, before = [], values[0]
+        for mark, value in zip(marks, values, strict=True):
+            x = round(CURVE_WIDTH * mark.seconds / end, 1)
+            # A better plan is there at once: steps, not slopes.
+            points += [(x, before), (x, value)]
+            before = value
+        return " ".join(f"{x},{round(CURVE_HEIGHT * (1 - value / most), 1)}" for x, value in points)
+
+    every = -(-len(marks) // MOST_MARKS_TOLD)
+    told = [mark for number, mark in enumerate(marks) if number % every == 0 or number == len(marks) - 1]
+    return Curve(line([mark.deliveries for mark in marks]), line([mark.metres for mark in marks]), told)
 
 
 def _span(board: Board, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -247,7 +386,7 @@ def _at(instant: datetime, span: tuple[datetime, datetime]) -> float:
 def _bar(row: Row, span: tuple[datetime, datetime], zone: ZoneInfo) -> Bar:
     start, end = (_at(instant, span) for instant in (row.shift.terms.starts_at, row.shift.terms.ends_at))
     if row.round is None:
-        return Bar(start, end - start, 0, 0, [])
+        return Bar(start, end - start, 0, 0, [], [])
     first, last = (_at(instant, span) for instant in (row.round.starts_at, row.round.ends_at))
     ticks = [
         (
@@ -258,25 +397,33 @@ def _bar(row: Row, span: tuple[datetime, datetime], zone: ZoneInfo) -> Bar:
         )
         for stop in row.round.stops
     ]
-    return Bar(start, end - start, first, max(last - first, 1), ticks)
+    breaks = [
+        (
+            _at(rest.starts_at, span),
+            round(_at(rest.ends_at, span) - _at(rest.starts_at, span), 1),
+            f"Pause de {rest.starts_at.astimezone(zone):%H:%M} à {rest.ends_at.astimezone(zone):%H:%M}",
+        )
+        for rest in row.round.breaks
+    ]
+    return Bar(start, end - start, first, max(last - first, 1), ticks, breaks)
 
 
-def _map(board: Board) -> dict[str, Any]:
+def _map(board: Board, roads: Roads) -> dict[str, Any]:
     """Return the day for the map: lines of rounds, stops, what is left out, where shifts begin."""
     shifts = {row.shift.id: row for row in board.rows}
-    lines = []
     stops: list[dict[str, Any]] = []
     depots = {}
+    drawn = roads.lines([_points(shifts[round_.shift_id].shift, round_, board) for round_ in board.rounds])
+    lines = [
+        {
+            "id": round_.id,
+            "label": shifts[round_.shift_id].courier_name,
+            "line": line.points,
+            "estimated": line.is_estimated,
+        }
+        for round_, line in zip(board.rounds, drawn, strict=True)
+    ]
     for round_ in board.rounds:
-        row = shifts[round_.shift_id]
-        lines.append(
-            {
-                "id": round_.id,
-                "label": row.courier_name,
-                "line": travel.line(_points(row.shift, round_, board)),
-                "estimated": True,
-            }
-        )
         for position, stop in enumerate(round_.stops, start=1):
             delivery = board.around.deliveries[stop.delivery_id]
             visit = delivery.pickup if stop.kind is StopKind.PICKUP else delivery.drop
@@ -315,7 +462,7 @@ def _marker(kind: str, label: str, longitude: float, latitude: float, href: str 
     }
 
 
-def _points(shift: Shift, round_: Round, board: Board) -> list[travel.Point]:
+def _points(shift: Shift, round_: Round, board: Board) -> list[Point]:
     """Return every place a round rides through, in order."""
     visits = [
         delivery.pickup if stop.kind is StopKind.PICKUP else delivery.drop

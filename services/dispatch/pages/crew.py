@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.dispatch.domain.courier import BikeTerms, CourierTerms, Point, ShiftTerms
+from services.dispatch.domain.courier import BikeTerms, Break, CourierTerms, Point, Share, ShiftTerms, as_skills
 from services.dispatch.domain.reach import Reach
 from services.dispatch.pages import pages
 from services.dispatch.queries.crew import (
@@ -19,10 +19,12 @@ from services.dispatch.queries.crew import (
     list_bikes,
     list_cooperatives,
     list_couriers,
+    list_shares,
     list_shifts,
 )
 from services.dispatch.repository import crew
 from services.dispatch.use_cases import crew as use_cases
+from services.dispatch.use_cases import instructions
 from services.dispatch.use_cases.access import reach_of
 from services.kit.database import Database, View
 from services.kit.errors import DomainError, Refusals
@@ -30,9 +32,12 @@ from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
 
 Reader = Annotated[Caller, needs("dispatch:read")]
 Writer = Annotated[Caller, needs("dispatch:write")]
+Admin = Annotated[Caller, needs("dispatch:admin")]
 
 GRAMS = 1000
 MILLILITRES = 1000
+METRES = 1000
+PERMILLE = 10
 
 
 class FormBody(BaseModel):
@@ -49,11 +54,12 @@ class CourierForm(FormBody):
     name: str = ""
     phone: str = ""
     account: str = ""
+    skills: str = ""
     is_active: bool = False
 
 
 class BikeForm(FormBody):
-    """A bike in kilograms and litres; without an id, a new one."""
+    """A bike in kilograms, litres and kilometres; without an id, a new one. Skills are separated by commas."""
 
     id: str = ""
     cooperative_id: str = ""
@@ -61,11 +67,31 @@ class BikeForm(FormBody):
     kilos: float = 0
     litres: float = 0
     has_trailer: bool = False
+    pieces: int | None = None
+    percent: int = 100
+    range_kilometres: float | None = None
+    skills: str = ""
     is_active: bool = False
+
+    @field_validator("pieces", "range_kilometres", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, given: object) -> object:
+        return None if given == "" else given
+
+
+class SharesForm(FormBody):
+    """The shares of a contract's holders, in percent, one of each for every holder."""
+
+    contract_id: str
+    cooperative_id: list[str]
+    least: list[float]
+    most: list[float]
 
 
 class ShiftForm(FormBody):
-    """A shift by local times; one that ends before it starts ends on the next day."""
+    """A shift by local times; one that ends before it starts ends on the next day, and so does a break that begins
+    before the shift does. Without minutes there is no break.
+    """
 
     date: date
     courier_id: str = ""
@@ -75,6 +101,32 @@ class ShiftForm(FormBody):
     depot: str = ""
     latitude: float
     longitude: float
+    break_from: time | None = None
+    break_to: time | None = None
+    break_minutes: int | None = None
+
+    @field_validator("break_from", "break_to", "break_minutes", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, given: object) -> object:
+        return None if given == "" else given
+
+    def terms(self, zone: ZoneInfo) -> ShiftTerms:
+        """Return it for the domain."""
+        starts_at, ends_at = self._after(self.starts, zone), self._after(self.ends, zone)
+        if ends_at <= starts_at:
+            ends_at = self._after(self.ends, zone, days=1)
+        breaks = []
+        if self.break_minutes is not None and self.break_from and self.break_to:
+            start, end = (
+                self._after(moment, zone, days=1 if moment < self.starts else 0)
+                for moment in (self.break_from, self.break_to)
+            )
+            breaks.append(Break(start, end, self.break_minutes * 60))
+        depot = Point(self.latitude, self.longitude, self.depot)
+        return ShiftTerms(self.courier_id, self.bike_id, self.date, starts_at, ends_at, depot, depot, tuple(breaks))
+
+    def _after(self, moment: time, zone: ZoneInfo, *, days: int = 0) -> datetime:
+        return datetime.combine(self.date + timedelta(days=days), moment, zone).astimezone(UTC)
 
 
 class CopyForm(FormBody):
@@ -116,7 +168,9 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
     ) -> Response:
         """Register or change a courier."""
         reach = reach_of(caller)
-        terms = CourierTerms(form.name, form.phone, form.account, form.is_active or not form.id)
+        terms = CourierTerms(
+            form.name, form.phone, form.account, form.is_active or not form.id, as_skills(form.skills.split(","))
+        )
 
         def act() -> None:
             with database.transaction() as tx:
@@ -139,6 +193,10 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
             round(form.litres * MILLILITRES),
             form.has_trailer,
             form.is_active or not form.id,
+            form.pieces,
+            form.percent,
+            None if form.range_kilometres is None else round(form.range_kilometres * METRES),
+            as_skills(form.skills.split(",")),
         )
 
         def act() -> None:
@@ -149,6 +207,22 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
                     use_cases.register_bike(tx, reach, form.cooperative_id or None, terms)
 
         return _after(act, database, "/tableau/equipe?fait=1", show_crew, request, reach)
+
+    @router.post("/tableau/equipe/parts")
+    def agree_shares(
+        request: Request, caller: Admin, database: OwnDatabase, form: Annotated[SharesForm, Form()]
+    ) -> Response:
+        """Keep the shares of a contract's holders."""
+        shares = [
+            Share(cooperative_id, round(least * PERMILLE), round(most * PERMILLE))
+            for cooperative_id, least, most in zip(form.cooperative_id, form.least, form.most, strict=False)
+        ]
+
+        def act() -> None:
+            with database.transaction() as tx:
+                instructions.agree_shares(tx, form.contract_id, shares)
+
+        return _after(act, database, "/tableau/equipe?fait=1", show_crew, request, reach_of(caller))
 
     @router.get("/tableau/vacations")
     def read_shifts(
@@ -170,11 +244,7 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
     ) -> Response:
         """Give a courier a shift."""
         reach = reach_of(caller)
-        starts_at, ends_at = (datetime.combine(form.date, moment, zone) for moment in (form.starts, form.ends))
-        if ends_at <= starts_at:
-            ends_at = datetime.combine(form.date + timedelta(days=1), form.ends, zone)
-        depot = Point(form.latitude, form.longitude, form.depot)
-        terms = ShiftTerms(form.courier_id, form.bike_id, form.date, starts_at, ends_at, depot, depot)
+        terms = form.terms(zone)
 
         def act() -> None:
             with database.transaction() as tx:
@@ -236,6 +306,7 @@ def show_crew(request: Request, view: View, reach: Reach, **more: Any) -> HTMLRe
         cooperatives=list_cooperatives(view, reach, after="", limit=200),
         cooperative_names=cooperative_names(view),
         is_everything=reach.is_everything,
+        contracts=list_shares(view) if reach.is_everything else [],
         **{"refusals": [], "done": "", **more},
     )
 

@@ -50,16 +50,19 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
         courier = rides.courier_of(view, account)
         found = rounds.of_courier(view, courier.id, day)
         ridden = [round_ for round_ in found if round_.state is not RoundState.WITHDRAWN]
-        stops = [stop for round_ in ridden for stop in round_.stops]
+        stops = [stop for round_ in ridden for stop in round_.as_ridden.stops]
+        taken_out = [stop for round_ in ridden for stop in round_.stops if stop.state is StopState.MOVED]
         return pages.render(
             request,
             "ma_tournee.html",
             day=day,
             courier=courier,
             stops=stops,
+            taken_out=taken_out,
             next_stop=_next(stops),
             # What was counted at the pickup is what there is to hand over.
             pickups={stop.delivery_id: stop for stop in stops if stop.kind is StopKind.PICKUP},
+            breaks=[rest for round_ in ridden for rest in round_.breaks],
             ended=sum(_is_over(stop) for stop in stops),
             withdrawn=[round_ for round_ in found if round_.state is RoundState.WITHDRAWN],
             around=around(view, found),

@@ -1,14 +1,16 @@
 """What is to be planned: points, requests, vehicles and travel matrices, in whole numbers and without names of people.
 
 Times are seconds after a common midnight (negative before it, above 86,400 on the next day); loads are whole numbers
-in as many dimensions as the caller likes, always in the same order (`translate` uses grams and millilitres).
+in as many dimensions as the caller likes, always in the same order (`translate` uses grams, millilitres and places).
+Prices are whole numbers in one unit of the caller's choice.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,13 @@ Matrix = NDArray[np.int64]
 """(n, n) whole numbers over the points of a problem, row = from, column = to."""
 
 LARGEST_NUMBER = 2**40
-"""A time, load, cost or distance beyond this (35,000 years in seconds) is taken for a mistake."""
+"""A time, load, price or distance beyond this (35,000 years in seconds) is taken for a mistake."""
 
 LARGEST_COST = 2**61
 """Sums that a solver forms must stay well inside 64 bits."""
+
+TRAILER = "trailer"
+"""The skill of a bike that pulls a trailer, by the name that the whole service gives it."""
 
 
 class Fault(DomainError):
@@ -56,33 +61,116 @@ class FaultyProblem(Refusals):
         return self.detail
 
 
+class StopKind(StrEnum):
+    """What happens at a stop."""
+
+    PICKUP = "pickup"
+    DROP = "drop"
+
+
+class Span(NamedTuple):
+    """From a time until a time, in seconds; what that means at its two ends is said where it is used."""
+
+    start_seconds: int
+    end_seconds: int
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One visit that a request asks for: it begins within the window (both ends allowed), then takes its service."""
+    """One visit that a request asks for: it begins within the window (both ends allowed), then takes its duration.
+
+    `loads` are the amounts taken at a pickup or given at a drop. `units` pieces take `seconds_per_unit` each on top of
+    `service_seconds`. Where `latest_seconds` is given the window's end is soft: beginning later costs `late_price` a
+    second, and nothing begins after `latest_seconds`. Nothing begins inside a closure (its start is closed, its end is
+    open again).
+    """
 
     point: int
     window_start_seconds: int
     window_end_seconds: int
     service_seconds: int = 0
+    loads: tuple[int, ...] = ()
+    units: int = 0
+    seconds_per_unit: int = 0
+    latest_seconds: int | None = None
+    late_price: int = 0
+    closures: tuple[Span, ...] = ()
+
+    @property
+    def duration_seconds(self) -> int:
+        """How long the courier is busy there."""
+        return self.service_seconds + self.units * self.seconds_per_unit
+
+    @property
+    def last_seconds(self) -> int:
+        """The latest second at which it may begin at all."""
+        return self.window_end_seconds if self.latest_seconds is None else self.latest_seconds
+
+    def opens(self, seconds: int) -> int | None:
+        """Return when it can begin for a courier who is there at that time, None where it is too late."""
+        seconds = max(seconds, self.window_start_seconds)
+        for closure in sorted(self.closures):
+            if closure.start_seconds <= seconds < closure.end_seconds:
+                seconds = closure.end_seconds
+        return seconds if seconds <= self.last_seconds else None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Something one vehicle carries from a pickup to a drop; `allowed_vehicles` is None where any may."""
+    """Something one vehicle carries from all its pickups, in any order, to all its drops, in any order.
+
+    Every pickup comes before every drop. A request without pickups is aboard already; it names its vehicle in
+    `locked_to`. A locked request stays with that vehicle and is never left out.
+
+    `skills` are what courier and bike must have. `allowed_vehicles` and `allowed_groups` are None where any may.
+    `ride_seconds_at_most` counts from the end of a pickup to the beginning of a drop, for each of both.
+    `left_out_price` is what leaving it out costs; None means more than any way of serving it.
+    """
 
     id: str
-    pickup: Stop
-    drop: Stop
-    loads: tuple[int, ...] = ()
-    needs_trailer: bool = False
+    pickups: tuple[Stop, ...]
+    drops: tuple[Stop, ...]
+    skills: frozenset[str] = frozenset()
     allowed_vehicles: frozenset[str] | None = None
+    forbidden_vehicles: frozenset[str] = frozenset()
+    allowed_groups: frozenset[str] | None = None
+    forbidden_groups: frozenset[str] = frozenset()
+    ride_seconds_at_most: int | None = None
+    left_out_price: int | None = None
+    locked_to: str | None = None
+
+    @property
+    def stops(self) -> tuple[tuple[StopKind, int, Stop], ...]:
+        """Every stop with its kind and its number among those of that kind: pickups first."""
+        return (
+            *((StopKind.PICKUP, number, stop) for number, stop in enumerate(self.pickups)),
+            *((StopKind.DROP, number, stop) for number, stop in enumerate(self.drops)),
+        )
+
+    def stop(self, kind: StopKind, number: int = 0) -> Stop:
+        """Return one of its stops."""
+        return (self.pickups if kind is StopKind.PICKUP else self.drops)[number]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A rest that begins within the window and lasts so long; taken wherever the courier stands between two rides.
+
+    A vehicle that is used takes all its breaks within its shift, in their order; before leaving or after coming home
+    counts.
+    """
+
+    window_start_seconds: int
+    window_end_seconds: int
+    length_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
     """One shift on one bike: leaves `start_point` and is at `end_point` within the shift.
 
-    `fixed_cost_seconds` is what using it at all costs, in the seconds that riding is counted in.
+    A ride takes `ride_permille` thousandths of the matrix's seconds, rounded up. `group` is whose it is (a
+    cooperative). `range_metres` bounds what is ridden from start to end. `fixed_price` is what using it at all costs.
     """
 
     id: str
@@ -91,8 +179,61 @@ class Vehicle:
     shift_start_seconds: int
     shift_end_seconds: int
     capacities: tuple[int, ...] = ()
-    has_trailer: bool = False
-    fixed_cost_seconds: int = 0
+    skills: frozenset[str] = frozenset()
+    group: str = ""
+    ride_permille: int = 1000
+    range_metres: int | None = None
+    breaks: tuple[Break, ...] = ()
+    fixed_price: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of all requests of the problem a group serves: never more than `at_most_permille`, rounded up.
+
+    Each request by which it stays below `at_least_permille`, rounded down, costs `Prices.below_share`.
+    """
+
+    group: str
+    at_least_permille: int = 0
+    at_most_permille: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLimit:
+    """At most so many of these vehicles are used (shifts that share bikes or trailers)."""
+
+    vehicles: frozenset[str]
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class HubLimit:
+    """At most so many vehicles call at this point (docks of a hub); one that calls several times counts once."""
+
+    point: int
+    at_most: int
+
+
+class Objective(StrEnum):
+    """What makes a plan better than another."""
+
+    PRICES = "prices"  # the sum of all prices
+    VEHICLES_FIRST = "vehicles-first"  # fewest left out, then fewest vehicles, then the sum of all prices
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What riding and coupling rules cost, in the unit of `left_out_price`, `late_price` and `fixed_price`.
+
+    `balance_per_second` is for each second between the longest and the shortest day of the vehicles used; a day lasts
+    from leaving the start point to being at the end point.
+    """
+
+    ride_second: int = 1
+    ride_metre: int = 0
+    balance_per_second: int = 0
+    below_share: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +246,10 @@ class RoutingProblem:
     Raises
     ------
     FaultyProblem
-        With every fault: a window that ends before it starts, a load that no vehicle can carry, a matrix that is not
-        (n, n), not whole or has a negative cell, an unknown point or vehicle, an id given twice, a shift without
-        length, loads in another number of dimensions, a number too large.
+        With every fault: a window that ends before it starts, a load that no vehicle can carry, loads picked up that
+        are not those dropped, a matrix that is not (n, n), not whole or has a negative cell, an unknown point or
+        vehicle, an id given twice, a shift without length, breaks that do not fit into their shift, loads in another
+        number of dimensions, shares that are no shares, a number too large.
     """
 
     points: tuple[str, ...]
@@ -115,15 +257,23 @@ class RoutingProblem:
     vehicles: tuple[Vehicle, ...]
     travel_seconds: Matrix = field(repr=False)
     travel_metres: Matrix = field(repr=False)
+    prices: Prices = Prices()
+    objective: Objective = Objective.PRICES
+    shares: tuple[Share, ...] = ()
+    fleet_limits: tuple[FleetLimit, ...] = ()
+    hub_limits: tuple[HubLimit, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", tuple(self.points))
-        object.__setattr__(self, "requests", tuple(self.requests))
-        object.__setattr__(self, "vehicles", tuple(self.vehicles))
+        for name in ("points", "requests", "vehicles", "shares", "fleet_limits", "hub_limits"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("travel_seconds", "travel_metres"):
-            given = np.asarray(getattr(self, name))
+            try:
+                given = np.asarray(getattr(self, name))
+            except ValueError:  # rows of different lengths
+                given = np.empty(0, np.int64)
             if given.dtype.kind in "iu" and given.dtype != np.uint64:
-                given = given.astype(np.int64)  # a copy: what the caller does to his later is his business
+                # A copy, unless nobody writes to it: what the caller does to his later is his business.
+                given = given.astype(np.int64, copy=given.flags.writeable)
                 given.flags.writeable = False
             object.__setattr__(self, name, given)
         faults = [*self._faults()]
@@ -142,23 +292,64 @@ class RoutingProblem:
 
     @cached_property
     def worst_cost(self) -> int:
-        """More seconds than any plan can cost: every visit after the longest leg, every vehicle used."""
-        legs = 2 * len(self.requests) + len(self.vehicles)
-        longest = int(self.travel_seconds.max()) if self.travel_seconds.size else 0
-        return 1 + legs * longest + sum(vehicle.fixed_cost_seconds for vehicle in self.vehicles)
+        """More than any plan can cost without what it leaves out; the price of what should never be left out."""
+        stops = [stop for request in self.requests for _, _, stop in request.stops]
+        legs = len(stops) + len(self.vehicles)
+        seconds = int(self.travel_seconds.max()) if self.travel_seconds.size else 0
+        slowest = max((vehicle.ride_permille for vehicle in self.vehicles), default=1000)
+        metres = int(self.travel_metres.max()) if self.travel_metres.size else 0
+        leg = self.prices.ride_second * -(-seconds * slowest // 1000) + self.prices.ride_metre * metres
+        late = sum(stop.late_price * (stop.last_seconds - stop.window_end_seconds) for stop in stops)
+        days = max((vehicle.shift_end_seconds - vehicle.shift_start_seconds for vehicle in self.vehicles), default=0)
+        coupled = self.prices.balance_per_second * days + self.prices.below_share * len(self.requests)
+        return 1 + legs * leg + late + coupled + sum(vehicle.fixed_price for vehicle in self.vehicles)
+
+    def left_out_price(self, request: Request) -> int:
+        """What leaving this request out costs."""
+        return self.worst_cost if request.left_out_price is None else request.left_out_price
+
+    def ride_seconds(self, vehicle: Vehicle, start: int, end: int) -> int:
+        """How long this vehicle rides between two points."""
+        return -(-int(self.travel_seconds[start, end]) * vehicle.ride_permille // 1000)
+
+    def ride_price(self, vehicle: Vehicle, start: int, end: int) -> int:
+        """What this vehicle's ride between two points costs."""
+        seconds = self.ride_seconds(vehicle, start, end)
+        return self.prices.ride_second * seconds + self.prices.ride_metre * int(self.travel_metres[start, end])
+
+    def most(self, share: Share) -> int:
+        """How many requests the group may serve."""
+        return -(-len(self.requests) * share.at_most_permille // 1000)
+
+    def least(self, share: Share) -> int:
+        """How many requests the group should serve."""
+        return len(self.requests) * share.at_least_permille // 1000
 
     def _faults(self) -> Iterator[Fault]:
         yield from _given_twice("point", self.points)
         yield from _given_twice("demande", [request.id for request in self.requests])
         yield from _given_twice("vacation", [vehicle.id for vehicle in self.vehicles])
+        yield from _given_twice("coopérative", [share.group for share in self.shares])
         matrices = [*self._matrix_faults()]
         yield from matrices
         for vehicle in self.vehicles:
             yield from self._vehicle_faults(vehicle)
         for request in self.requests:
             yield from self._request_faults(request)
-        if not matrices and self.worst_cost * 2 * (len(self.requests) + 1) > LARGEST_COST:
+        yield from self._limit_faults()
+        prices = (
+            self.prices.ride_second,
+            self.prices.ride_metre,
+            self.prices.balance_per_second,
+            self.prices.below_share,
+        )
+        if min(prices) < 0 or _too_large(*prices):
+            yield Fault("price-out-of-bounds", "prices", "Un prix est négatif ou trop grand.")
+        elif not matrices and self._largest_sum() > LARGEST_COST:
             yield Fault("overflow", "problem", "Les durées ou les coûts sont trop grands pour être additionnés.")
+
+    def _largest_sum(self) -> int:
+        return 2 * (self.worst_cost + sum(self.left_out_price(request) for request in self.requests))
 
     def _matrix_faults(self) -> Iterator[Fault]:
         size = len(self.points)
@@ -189,45 +380,123 @@ class RoutingProblem:
             yield Fault("shift-without-length", vehicle.id, f"{who} doit finir après son début.")
         if self.vehicles and len(vehicle.capacities) != len(self.vehicles[0].capacities):
             yield Fault("dimensions-differ", vehicle.id, f"{who} n'a pas autant de capacités que les autres.")
-        numbers = (*vehicle.capacities, vehicle.fixed_cost_seconds)
-        if min(numbers) < 0:
-            yield Fault("negative-number", vehicle.id, f"{who} a une capacité ou un coût négatif.")
-        if _too_large(*numbers, vehicle.shift_start_seconds, vehicle.shift_end_seconds):
+        numbers = (*vehicle.capacities, vehicle.fixed_price, vehicle.range_metres or 0)
+        if min(numbers) < 0 or vehicle.ride_permille < 1:
+            yield Fault("negative-number", vehicle.id, f"{who} a une capacité, un coût ou une vitesse négatifs.")
+        if _too_large(*numbers, vehicle.shift_start_seconds, vehicle.shift_end_seconds, vehicle.ride_permille * 2**20):
             yield Fault("overflow", vehicle.id, f"{who} contient un nombre trop grand.")
+        clock = vehicle.shift_start_seconds
+        for rest in vehicle.breaks:
+            begins = max(rest.window_start_seconds, clock)
+            clock = begins + rest.length_seconds
+            if rest.window_end_seconds < rest.window_start_seconds or rest.length_seconds < 0:
+                yield Fault("window-ends-before-it-starts", vehicle.id, f"{who} a une pause qui finit avant son début.")
+            elif _too_large(rest.window_start_seconds, rest.window_end_seconds, rest.length_seconds):
+                yield Fault("overflow", vehicle.id, f"{who} a une pause dont un nombre est trop grand.")
+            elif begins > rest.window_end_seconds or clock > vehicle.shift_end_seconds:
+                yield Fault("break-outside-shift", vehicle.id, f"{who} a une pause qui n'y tient pas.")
 
     def _request_faults(self, request: Request) -> Iterator[Fault]:
         what = f"La demande « {request.id} »"
-        for stop, name in ((request.pickup, "enlèvement"), (request.drop, "dépôt")):
-            if not 0 <= stop.point < len(self.points):
-                yield Fault("unknown-point", request.id, f"{what} cite un point inconnu ({stop.point}, {name}).")
-            if stop.window_end_seconds < stop.window_start_seconds:
-                yield Fault(
-                    "window-ends-before-it-starts",
-                    request.id,
-                    f"{what} a un créneau qui finit avant son début ({name}).",
-                )
-            if stop.service_seconds < 0:
-                yield Fault("negative-number", request.id, f"{what} a un temps sur place négatif ({name}).")
-            if _too_large(stop.window_start_seconds, stop.window_end_seconds, stop.service_seconds):
-                yield Fault("overflow", request.id, f"{what} contient une heure trop grande ({name}).")
-        for vehicle_id in sorted((request.allowed_vehicles or frozenset()) - self.vehicles_by_id.keys()):
-            yield Fault("unknown-vehicle", request.id, f"{what} autorise une vacation inconnue ({vehicle_id}).")
-        if any(load < 0 for load in request.loads):
-            yield Fault("negative-number", request.id, f"{what} a une charge négative.")
-        if _too_large(*request.loads):
-            yield Fault("overflow", request.id, f"{what} a une charge trop grande.")
-        if self.vehicles:
-            if len(request.loads) != len(self.vehicles[0].capacities):
-                yield Fault(
-                    "dimensions-differ", request.id, f"{what} n'a pas autant de charges que les vélos de capacités."
-                )
-            elif not any(
-                all(load <= capacity for load, capacity in zip(request.loads, vehicle.capacities, strict=False))
+        if not request.drops or (not request.pickups and request.locked_to is None):
+            yield Fault("stops-missing", request.id, f"{what} doit avoir un enlèvement et un dépôt.")
+        for kind, _, stop in request.stops:
+            yield from self._stop_faults(request.id, f"{what}, {_KINDS[kind]} :", stop)
+        vehicles = {*(request.allowed_vehicles or ()), *request.forbidden_vehicles}
+        vehicles |= {request.locked_to} if request.locked_to is not None else set()
+        for vehicle_id in sorted(vehicles - self.vehicles_by_id.keys()):
+            yield Fault("unknown-vehicle", request.id, f"{what} cite une vacation inconnue ({vehicle_id}).")
+        numbers = (request.ride_seconds_at_most or 0, request.left_out_price or 0)
+        if min(numbers) < 0:
+            yield Fault("negative-number", request.id, f"{what} a un prix ou une durée négatifs.")
+        if _too_large(*numbers):
+            yield Fault("overflow", request.id, f"{what} contient un nombre trop grand.")
+        yield from self._load_faults(request, what)
+
+    def _stop_faults(self, request_id: str, what: str, stop: Stop) -> Iterator[Fault]:
+        if not 0 <= stop.point < len(self.points):
+            yield Fault("unknown-point", request_id, f"{what} point inconnu ({stop.point}).")
+        if stop.window_end_seconds < stop.window_start_seconds or stop.last_seconds < stop.window_end_seconds:
+            yield Fault("window-ends-before-it-starts", request_id, f"{what} le créneau finit avant son début.")
+        if any(closure.end_seconds < closure.start_seconds for closure in stop.closures):
+            yield Fault("window-ends-before-it-starts", request_id, f"{what} une fermeture finit avant son début.")
+        numbers = (stop.service_seconds, stop.units, stop.seconds_per_unit, stop.late_price, *stop.loads)
+        if min(numbers) < 0:
+            yield Fault("negative-number", request_id, f"{what} une charge, un temps ou un prix est négatif.")
+        if _too_large(
+            *numbers,
+            stop.duration_seconds,
+            stop.window_start_seconds,
+            stop.last_seconds,
+            *(x for c in stop.closures for x in c),
+        ):
+            yield Fault("overflow", request_id, f"{what} un nombre est trop grand.")
+
+    def _load_faults(self, request: Request, what: str) -> Iterator[Fault]:
+        counts = {len(stop.loads) for _, _, stop in request.stops}
+        dimensions = len(self.vehicles[0].capacities) if self.vehicles else next(iter(counts), 0)
+        if counts - {dimensions}:
+            yield Fault(
+                "dimensions-differ", request.id, f"{what} n'a pas autant de charges que les vélos de capacités."
+            )
+            return
+        taken = [sum(stop.loads[d] for stop in request.pickups) for d in range(dimensions)]
+        given = [sum(stop.loads[d] for stop in request.drops) for d in range(dimensions)]
+        if request.pickups and request.drops and taken != given:
+            yield Fault("loads-differ", request.id, f"{what} n'est pas déposée comme elle est enlevée.")
+        # What is aboard already is a fact, not a plan.
+        if (
+            self.vehicles
+            and request.pickups
+            and not any(
+                all(load <= capacity for load, capacity in zip(taken, vehicle.capacities, strict=False))
                 for vehicle in self.vehicles
-            ):
+            )
+        ):
+            yield Fault(
+                "load-over-every-vehicle", request.id, f"{what} est trop lourde ou volumineuse pour chaque vélo."
+            )
+
+    def _limit_faults(self) -> Iterator[Fault]:
+        for share in self.shares:
+            if not 0 <= share.at_least_permille <= share.at_most_permille <= 1000:
                 yield Fault(
-                    "load-over-every-vehicle", request.id, f"{what} est trop lourde ou volumineuse pour chaque vélo."
+                    "share-out-of-bounds", share.group, f"La part de « {share.group} » doit aller de 0 à 1 000 ‰."
                 )
+        if sum(share.at_least_permille for share in self.shares) > 1000:
+            yield Fault("share-out-of-bounds", "shares", "Les parts minimales dépassent ensemble 1 000 ‰.")
+        for number, limit in enumerate(self.fleet_limits):
+            for vehicle_id in sorted(limit.vehicles - self.vehicles_by_id.keys()):
+                yield Fault(
+                    "unknown-vehicle", f"fleet limit {number}", f"Une limite cite une vacation inconnue ({vehicle_id})."
+                )
+            if limit.at_most < 0:
+                yield Fault("negative-number", f"fleet limit {number}", "Une limite de flotte est négative.")
+            if _too_large(limit.at_most):
+                yield Fault("overflow", f"fleet limit {number}", "Une limite de flotte est trop grande.")
+        for hub in self.hub_limits:
+            if not 0 <= hub.point < len(self.points):
+                yield Fault(
+                    "unknown-point", f"hub {hub.point}", f"Une limite de base cite un point inconnu ({hub.point})."
+                )
+            if hub.at_most < 0:
+                yield Fault("negative-number", f"hub {hub.point}", "Une limite de base est négative.")
+            if _too_large(hub.at_most):
+                yield Fault("overflow", f"hub {hub.point}", "Une limite de base est trop grande.")
+
+
+_KINDS = {StopKind.PICKUP: "enlèvement", StopKind.DROP: "dépôt"}
+
+
+def pair(
+    request_id: str,
+    pickup: Stop,
+    drop: Stop,
+    loads: tuple[int, ...] = (),
+    **rules: Any,
+) -> Request:
+    """Return the usual request: these loads from one pickup to one drop; `rules` are `Request`'s other fields."""
+    return Request(request_id, (replace(pickup, loads=loads),), (replace(drop, loads=loads),), **rules)
 
 
 def _given_twice(what: str, ids: Sequence[str]) -> Iterator[Fault]:

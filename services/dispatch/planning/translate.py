@@ -6,8 +6,29 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.dispatch.planning.plan import LeftOut, Plan, Reason, ReasonCode, StopKind
-from services.dispatch.planning.problem import Matrix, Request, RoutingProblem, Stop, Vehicle
+from services.dispatch.planning.plan import LeftOut, Plan, Reason, ReasonCode
+from services.dispatch.planning.problem import (
+    TRAILER,
+    Break,
+    Matrix,
+    Prices,
+    RoutingProblem,
+    Share,
+    Stop,
+    StopKind,
+    Vehicle,
+    pair,
+)
+
+PRICES = Prices(ride_second=1, below_share=3_600)
+"""What a city's plan is weighed by: seconds ridden are the unit, so metres, balance and fixed prices stay out of it.
+
+Leaving a delivery out costs more than any way of riding it (`Request.left_out_price` is None). Each delivery by which a
+cooperative stays below its share of the contract is worth an hour's detour.
+"""
+
+DIMENSIONS = ("grams", "millilitres", "pieces")
+"""What the load dimensions of a day's problem are."""
 
 
 class Place(NamedTuple):
@@ -29,20 +50,41 @@ class VisitToMake:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryToPlan:
-    """A delivery as the engine needs it; `allowed_shifts` is None where any shift may ride it."""
+    """A delivery as the engine needs it.
+
+    `skills` are what courier and bike must have; `allowed_groups` (cooperatives) and `allowed_shifts` are None where
+    any may ride it.
+    """
 
     id: str
     pickup: VisitToMake
     drop: VisitToMake
     load_grams: int
     load_millilitres: int
+    load_pieces: int = 0
     needs_trailer: bool = False
+    skills: frozenset[str] = frozenset()
+    allowed_groups: frozenset[str] | None = None
     allowed_shifts: frozenset[str] | None = None
+    forbidden_shifts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class BreakToTake:
+    """A rest that begins within the window (both ends allowed) and lasts so long; instants are aware."""
+
+    window_start: datetime
+    window_end: datetime
+    length_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class ShiftToPlan:
-    """A courier's shift with a bike, as the engine needs it; instants are aware."""
+    """A courier's shift with a bike, as the engine needs it; instants are aware.
+
+    `capacity_pieces` is None where weight and volume alone say what fits; `speed_percent` is 100 for a bike as fast as
+    the ride times are; `range_metres` bounds what is ridden in the shift; `group` is whose shift it is.
+    """
 
     id: str
     start_place: Place
@@ -51,7 +93,13 @@ class ShiftToPlan:
     ends_at: datetime
     capacity_grams: int
     capacity_millilitres: int
+    capacity_pieces: int | None = None
     has_trailer: bool = False
+    skills: frozenset[str] = frozenset()
+    group: str = ""
+    speed_percent: int = 100
+    range_metres: int | None = None
+    breaks: tuple[BreakToTake, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +113,16 @@ class PlannedStop:
     leaves_at: datetime
 
 
+class PlannedBreak(NamedTuple):
+    """A rest in a round, in UTC."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedRound:
-    """One shift's stops in order, in UTC, with what is ridden."""
+    """One shift's stops and breaks in order, in UTC, with what is ridden."""
 
     shift_id: str
     starts_at: datetime
@@ -75,6 +130,7 @@ class PlannedRound:
     ends_at: datetime
     travel_seconds: int
     travel_metres: int
+    breaks: tuple[PlannedBreak, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +157,12 @@ def to_problem(
     travel_metres: Matrix,
     day: date,
     zone: ZoneInfo,
+    shares: Sequence[Share] = (),
 ) -> RoutingProblem:
     """Return the day's problem; times are seconds elapsed since local midnight of `day`, also when clocks change.
 
     A delivery that is too heavy or too big for every bike is no part of it: `to_rounds` leaves it out with the reason.
-    The matrices are over `places(deliveries, shifts)`. Raises FaultyProblem.
+    The matrices are over `places(deliveries, shifts)`; `shares` are of the groups. Raises FaultyProblem.
     """
     where = {place: index for index, place in enumerate(places(deliveries, shifts))}
     midnight = _midnight(day, zone)
@@ -121,15 +178,19 @@ def to_problem(
             visit.service_seconds,
         )
 
+    known = {shift.id for shift in shifts}
+    every_piece = sum(delivery.load_pieces for delivery in deliveries)
     requests = [
-        Request(
+        pair(
             delivery.id,
             stop(delivery.pickup),
             stop(delivery.drop),
-            (delivery.load_grams, delivery.load_millilitres),
-            delivery.needs_trailer,
+            (delivery.load_grams, delivery.load_millilitres, delivery.load_pieces),
+            skills=delivery.skills | ({TRAILER} if delivery.needs_trailer else set()),
+            allowed_groups=delivery.allowed_groups,
             # A shift that does not ride that day cannot be waited for.
-            delivery.allowed_shifts and delivery.allowed_shifts & {shift.id for shift in shifts},
+            allowed_vehicles=None if delivery.allowed_shifts is None else delivery.allowed_shifts & known,
+            forbidden_vehicles=delivery.forbidden_shifts & known,
         )
         for delivery in deliveries
         if not shifts or not _is_too_much(delivery, shifts)
@@ -141,13 +202,26 @@ def to_problem(
             where[shift.end_place],
             seconds(shift.starts_at),
             seconds(shift.ends_at),
-            (shift.capacity_grams, shift.capacity_millilitres),
-            shift.has_trailer,
+            (
+                shift.capacity_grams,
+                shift.capacity_millilitres,
+                every_piece if shift.capacity_pieces is None else shift.capacity_pieces,
+            ),
+            skills=shift.skills | ({TRAILER} if shift.has_trailer else set()),
+            group=shift.group,
+            ride_permille=-(-100_000 // shift.speed_percent),
+            range_metres=shift.range_metres,
+            breaks=tuple(
+                Break(seconds(rest.window_start), seconds(rest.window_end), rest.length_seconds)
+                for rest in shift.breaks
+            ),
         )
         for shift in shifts
     ]
     points = tuple(f"{place.longitude},{place.latitude}" for place in where)
-    return RoutingProblem(points, tuple(requests), tuple(vehicles), travel_seconds, travel_metres)
+    return RoutingProblem(
+        points, tuple(requests), tuple(vehicles), travel_seconds, travel_metres, prices=PRICES, shares=tuple(shares)
+    )
 
 
 def to_rounds(
@@ -181,6 +255,7 @@ def to_rounds(
             instant(route.end_seconds),
             route.travel_seconds,
             route.travel_metres,
+            tuple(PlannedBreak(instant(rest.start_seconds), instant(rest.end_seconds)) for rest in route.breaks),
         )
         for route in plan.routes
     )
@@ -199,7 +274,9 @@ def to_rounds(
 
 def _is_too_much(delivery: DeliveryToPlan, shifts: Sequence[ShiftToPlan]) -> bool:
     return not any(
-        delivery.load_grams <= shift.capacity_grams and delivery.load_millilitres <= shift.capacity_millilitres
+        delivery.load_grams <= shift.capacity_grams
+        and delivery.load_millilitres <= shift.capacity_millilitres
+        and (shift.capacity_pieces is None or delivery.load_pieces <= shift.capacity_pieces)
         for shift in shifts
     )
 

@@ -7,13 +7,15 @@ from datetime import date
 from services.dispatch.domain.courier import Bike, Shift
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.events import DeliveryId
-from services.dispatch.domain.plan import Plan
+from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.plan import Computation, LeftOut, Plan
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
 from services.dispatch.queries.crew import ShiftFilter, cooperative_names, list_shifts
 from services.dispatch.queries.deliveries import DeliveryFilter, list_deliveries
+from services.dispatch.queries.reasons import shift_names
 from services.dispatch.queries.rounds import Around, around, latest_plan
-from services.dispatch.repository import crew, rounds
+from services.dispatch.repository import crew, instructions, plans, rounds
 from services.kit.database import View
 
 
@@ -23,7 +25,8 @@ class Waiting:
 
     delivery: Delivery
     sentence: str
-    is_left_out: bool
+    left_out: LeftOut | None = None
+    instruction: Instruction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,15 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One day. `plan` is the newest that concerns the caller; `drafts` are its rounds that may still be published."""
+    """One day. `plan` is the newest that concerns the caller, `computation` how it was made; `drafts` are its rounds
+    that may still be published. `shift_names` says who rides the plan's shifts, of those the caller may know.
+    """
 
     day: date
     counts: dict[str, int]
     plan: Plan | None
+    computation: Computation
+    shift_names: dict[str, str]
     drafts: Sequence[Round]
     rows: Sequence[Row]
     withdrawn: Sequence[Round]
@@ -80,7 +87,7 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
     names = cooperative_names(view)
     deliveries = {one.id: one for one in list_deliveries(view, DeliveryFilter(reach, day, day), after=None, limit=None)}
     published = rounds.of_day(view, day, reach)
-    ridden = {round_.shift_id: round_ for round_ in published if round_.state is not RoundState.WITHDRAWN}
+    ridden = {round_.shift_id: round_.as_ridden for round_ in published if round_.state is not RoundState.WITHDRAWN}
     plan = latest_plan(view, reach, day)
     drafts = [
         round_
@@ -108,10 +115,12 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
         day=day,
         counts=counts,
         plan=plan,
+        computation=plans.computation(view, plan.id) if plan else Computation(),
+        shift_names=shift_names(view, plan.shift_ids, reach) if plan else {},
         drafts=drafts,
         rows=sorted(rows, key=lambda row: (row.shift.cooperative_id, row.shift.terms.starts_at, row.courier_name)),
         withdrawn=[round_ for round_ in published if round_.state is RoundState.WITHDRAWN],
-        waiting=_waiting(plan, deliveries, drafts, taken),
+        waiting=_waiting(plan, deliveries, drafts, taken, instructions.of_deliveries(view, deliveries)),
         others=[Other(name, count) for name, count in sorted(others.items())],
         around=around(view, shown),
         cooperative_names=names,
@@ -141,15 +150,19 @@ def _waiting(
     deliveries: dict[DeliveryId, Delivery],
     drafts: Sequence[Round],
     taken: dict[DeliveryId, str],
+    given: dict[DeliveryId, Instruction],
 ) -> list[Waiting]:
     """Return what stands in nobody's round yet, with why."""
     taken_or_proposed = {delivery_id for round_ in drafts for delivery_id in round_.delivery_ids} | taken.keys()
-    sentences = {item.delivery_id: item.sentence for item in plan.left_out} if plan else {}
+    left_out = {item.delivery_id: item for item in plan.left_out} if plan else {}
     waiting = []
     for delivery in deliveries.values():
+        instruction = given.get(delivery.id)
         if delivery.state is DeliveryState.WAITING_FOR_HOLD:
-            waiting.append(Waiting(delivery, "Attend l'accord du marché (engagement du montant).", False))
+            sentence = "Attend l'accord du marché (engagement du montant)."
+            waiting.append(Waiting(delivery, sentence, instruction=instruction))
         elif delivery.state is DeliveryState.PLANNABLE and delivery.id not in taken_or_proposed:
-            sentence = sentences.get(delivery.id, "Pas encore planifiée : calculez un plan.")
-            waiting.append(Waiting(delivery, sentence, delivery.id in sentences))
+            item = left_out.get(delivery.id)
+            sentence = item.sentence if item else "Pas encore planifiée : calculez un plan."
+            waiting.append(Waiting(delivery, sentence, item, instruction))
     return waiting

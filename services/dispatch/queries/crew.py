@@ -6,10 +6,18 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Table, and_, bindparam, or_, select
 
-from services.dispatch.domain.courier import Bike, Courier, Shift
+from services.dispatch.domain.courier import Bike, Courier, Share, Shift
 from services.dispatch.domain.reach import Reach
 from services.dispatch.repository.crew import bike_from_row, courier_from_row, shift_from_row
-from services.dispatch.tables import bikes, contract_holders, cooperatives, courier_days, couriers, shifts
+from services.dispatch.tables import (
+    bikes,
+    contract_holders,
+    contract_shares,
+    cooperatives,
+    courier_days,
+    couriers,
+    shifts,
+)
 from services.kit.database import View
 
 
@@ -28,6 +36,43 @@ def cooperative_names(view: View) -> dict[str, str]:
         for row in view.execute(select(contract_holders.c.cooperative_id, contract_holders.c.cooperative_name))
     }
     return named | {row.id: row.name for row in view.execute(select(cooperatives.c.id, cooperatives.c.name))}
+
+
+@dataclass(frozen=True, slots=True)
+class ContractShares:
+    """A contract and how much of it each holder rides, in thousandths, by the holder's name."""
+
+    contract_id: str
+    reference: str
+    shares: list[tuple[str, Share]]
+
+
+def list_shares(view: View) -> list[ContractShares]:
+    """Return every contract with its holders' shares, by reference."""
+    rows = view.execute(
+        select(
+            contract_holders,
+            contract_shares.c.at_least_permille,
+            contract_shares.c.at_most_permille,
+        )
+        .outerjoin(
+            contract_shares,
+            and_(
+                contract_shares.c.contract_id == contract_holders.c.contract_id,
+                contract_shares.c.cooperative_id == contract_holders.c.cooperative_id,
+            ),
+        )
+        .order_by(
+            contract_holders.c.contract_reference, contract_holders.c.contract_id, contract_holders.c.cooperative_name
+        )
+    )
+    found: dict[str, ContractShares] = {}
+    for row in rows:
+        least = row.at_least_permille or 0
+        most = 1000 if row.at_most_permille is None else row.at_most_permille
+        contract = found.setdefault(row.contract_id, ContractShares(row.contract_id, row.contract_reference, []))
+        contract.shares.append((row.cooperative_name, Share(row.cooperative_id, least, most)))
+    return list(found.values())
 
 
 def list_couriers(

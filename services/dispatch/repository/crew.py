@@ -10,19 +10,22 @@ from sqlalchemy import ColumnElement, Row, Table, delete, insert, or_, select, u
 from services.dispatch.domain.courier import (
     Bike,
     BikeTerms,
+    Break,
     Cooperative,
     Courier,
     CourierTerms,
     Point,
+    Share,
     Shift,
     ShiftTerms,
 )
 from services.dispatch.domain.errors import BikeNotFound, CooperativeNotFound, CourierNotFound, ShiftNotFound
 from services.dispatch.domain.reach import Reach
-from services.dispatch.tables import bikes, contract_holders, cooperatives, couriers, rounds, shifts
+from services.dispatch.tables import bikes, contract_holders, contract_shares, cooperatives, couriers, rounds, shifts
 from services.kit.database import Transaction, View
 
 _POINT = TypeAdapter(Point)
+_BREAKS = TypeAdapter(tuple[Break, ...])
 
 
 def cooperative(view: View, cooperative_id: str) -> Cooperative:
@@ -186,15 +189,52 @@ def holders(view: View, contract_ids: Collection[str]) -> dict[str, frozenset[st
     return {contract_id: frozenset(ids) for contract_id, ids in found.items()}
 
 
-def save_holders(tx: Transaction, contract_id: str, parties: Sequence[tuple[str, str]]) -> None:
-    """Keep who holds a contract now: ids and names."""
+def save_holders(tx: Transaction, contract_id: str, reference: str, parties: Sequence[tuple[str, str]]) -> None:
+    """Keep who holds a contract now, by ids and names, and what it is called."""
     tx.execute(delete(contract_holders).where(contract_holders.c.contract_id == contract_id))
     if parties:
         tx.execute(
             insert(contract_holders),
             [
-                {"contract_id": contract_id, "cooperative_id": id_, "cooperative_name": name}
+                {
+                    "contract_id": contract_id,
+                    "contract_reference": reference,
+                    "cooperative_id": id_,
+                    "cooperative_name": name,
+                }
                 for id_, name in dict(parties).items()
+            ],
+        )
+
+
+def shares(view: View, contract_ids: Collection[str]) -> dict[str, tuple[Share, ...]]:
+    """Return the shares kept for each of these contracts; one without any is absent."""
+    found: dict[str, tuple[Share, ...]] = {}
+    rows = view.execute(
+        select(contract_shares)
+        .where(contract_shares.c.contract_id.in_(list(contract_ids)))
+        .order_by(contract_shares.c.contract_id, contract_shares.c.cooperative_id)
+    )
+    for row in rows:
+        share = Share(row.cooperative_id, row.at_least_permille, row.at_most_permille)
+        found[row.contract_id] = (*found.get(row.contract_id, ()), share)
+    return found
+
+
+def save_shares(tx: Transaction, contract_id: str, agreed: Sequence[Share]) -> None:
+    """Keep a contract's shares now."""
+    tx.execute(delete(contract_shares).where(contract_shares.c.contract_id == contract_id))
+    if agreed:
+        tx.execute(
+            insert(contract_shares),
+            [
+                {
+                    "contract_id": contract_id,
+                    "cooperative_id": share.cooperative_id,
+                    "at_least_permille": share.at_least_permille,
+                    "at_most_permille": share.at_most_permille,
+                }
+                for share in agreed
             ],
         )
 
@@ -217,7 +257,7 @@ def _save(tx: Transaction, table: Table, id_: str, values: Mapping[str, Any]) ->
 
 def courier_from_row(row: Row[Any]) -> Courier:
     """Make a courier of a row with all columns."""
-    terms = CourierTerms(row.name, row.phone, row.account or "", row.is_active)
+    terms = CourierTerms(row.name, row.phone, row.account or "", row.is_active, tuple(row.skills))
     return Courier(row.id, row.cooperative_id, terms, row.version)
 
 
@@ -228,13 +268,24 @@ def _courier_values(courier: Courier) -> dict[str, Any]:
         "phone": terms.phone,
         "account": terms.account or None,
         "is_active": terms.is_active,
+        "skills": list(terms.skills),
         "version": courier.version,
     }
 
 
 def bike_from_row(row: Row[Any]) -> Bike:
     """Make a bike of a row with all columns."""
-    terms = BikeTerms(row.name, row.capacity_grams, row.capacity_millilitres, row.has_trailer, row.is_active)
+    terms = BikeTerms(
+        row.name,
+        row.capacity_grams,
+        row.capacity_millilitres,
+        row.has_trailer,
+        row.is_active,
+        row.capacity_pieces,
+        row.speed_percent,
+        row.range_metres,
+        tuple(row.skills),
+    )
     return Bike(row.id, row.cooperative_id, terms, row.version)
 
 
@@ -246,6 +297,10 @@ def _bike_values(bike: Bike) -> dict[str, Any]:
         "capacity_millilitres": terms.capacity_millilitres,
         "has_trailer": terms.has_trailer,
         "is_active": terms.is_active,
+        "capacity_pieces": terms.capacity_pieces,
+        "speed_percent": terms.speed_percent,
+        "range_metres": terms.range_metres,
+        "skills": list(terms.skills),
         "version": bike.version,
     }
 
@@ -260,6 +315,7 @@ def shift_from_row(row: Row[Any]) -> Shift:
         row.ends_at,
         _POINT.validate_python(row.start),
         _POINT.validate_python(row.end),
+        _BREAKS.validate_python(row.breaks),
     )
     return Shift(row.id, row.cooperative_id, terms, row.version)
 
@@ -274,6 +330,7 @@ def _shift_values(shift: Shift) -> dict[str, Any]:
         "ends_at": terms.ends_at,
         "start": _POINT.dump_python(terms.start),
         "end": _POINT.dump_python(terms.end),
+        "breaks": _BREAKS.dump_python(terms.breaks, mode="json"),
         "version": shift.version,
     }
 
@@ -287,10 +344,15 @@ def _shifts_with_crew() -> Any:
             couriers.c.account.label("courier_account"),
             couriers.c.is_active.label("courier_is_active"),
             couriers.c.version.label("courier_version"),
+            couriers.c.skills.label("courier_skills"),
             bikes.c.name.label("bike_name"),
             bikes.c.capacity_grams,
             bikes.c.capacity_millilitres,
             bikes.c.has_trailer,
+            bikes.c.capacity_pieces,
+            bikes.c.speed_percent,
+            bikes.c.range_metres,
+            bikes.c.skills.label("bike_skills"),
             bikes.c.is_active.label("bike_is_active"),
             bikes.c.version.label("bike_version"),
         )
@@ -303,13 +365,29 @@ def _with_crew(row: Row[Any]) -> ShiftWithCrew:
     courier = Courier(
         row.courier_id,
         row.cooperative_id,
-        CourierTerms(row.courier_name, row.courier_phone, row.courier_account or "", row.courier_is_active),
+        CourierTerms(
+            row.courier_name,
+            row.courier_phone,
+            row.courier_account or "",
+            row.courier_is_active,
+            tuple(row.courier_skills),
+        ),
         row.courier_version,
     )
     bike = Bike(
         row.bike_id,
         row.cooperative_id,
-        BikeTerms(row.bike_name, row.capacity_grams, row.capacity_millilitres, row.has_trailer, row.bike_is_active),
+        BikeTerms(
+            row.bike_name,
+            row.capacity_grams,
+            row.capacity_millilitres,
+            row.has_trailer,
+            row.bike_is_active,
+            row.capacity_pieces,
+            row.speed_percent,
+            row.range_metres,
+            tuple(row.bike_skills),
+        ),
         row.bike_version,
     )
     return shift_from_row(row), courier, bike

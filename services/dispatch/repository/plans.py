@@ -1,15 +1,16 @@
 """Plans, with their drafts as one document."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from services.dispatch.domain.errors import PlanNotFound
-from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState
+from services.dispatch.domain.plan import Computation, LeftOut, Mark, Plan, PlannedDelivery, PlanState
 from services.dispatch.domain.round import Round
-from services.dispatch.tables import plans
+from services.dispatch.tables import plan_computations, plans
 from services.kit.database import Transaction, View
 
 
@@ -24,6 +25,7 @@ class _Content:
 
 
 _CONTENT = TypeAdapter(_Content)
+_MARKS = TypeAdapter(tuple[Mark, ...])
 
 
 def add(tx: Transaction, new: Plan) -> None:
@@ -43,6 +45,35 @@ def get(view: View, plan_id: str, *, lock: bool = False) -> Plan:
 def save(tx: Transaction, changed: Plan) -> None:
     """Keep a changed plan."""
     tx.execute(update(plans).where(plans.c.id == changed.id).values(**_values(changed)))
+
+
+def begin_computation(tx: Transaction, plan_id: str) -> None:
+    """Forget how an earlier computation of this plan went."""
+    tx.execute(delete(plan_computations).where(plan_computations.c.plan_id == plan_id))
+    tx.execute(insert(plan_computations).values(plan_id=plan_id, marks=[], is_stop_asked=False))
+
+
+def save_marks(tx: Transaction, plan_id: str, marks: Sequence[Mark]) -> None:
+    """Keep how good the best plan was, and when."""
+    values = _MARKS.dump_python(tuple(marks), mode="json")
+    tx.execute(update(plan_computations).where(plan_computations.c.plan_id == plan_id).values(marks=values))
+
+
+def ask_to_stop(tx: Transaction, plan_id: str) -> None:
+    """Let whoever computes the plan stop with the best one found."""
+    tx.execute(update(plan_computations).where(plan_computations.c.plan_id == plan_id).values(is_stop_asked=True))
+
+
+def is_stop_asked(view: View, plan_id: str) -> bool:
+    """Return whether somebody wants the best plan found so far."""
+    chosen = select(plan_computations.c.is_stop_asked).where(plan_computations.c.plan_id == plan_id)
+    return bool(view.execute(chosen).scalar_one_or_none())
+
+
+def computation(view: View, plan_id: str) -> Computation:
+    """Return how a plan's computation goes, or went; nothing is known of plans that are older than this."""
+    row = view.execute(select(plan_computations).where(plan_computations.c.plan_id == plan_id)).one_or_none()
+    return Computation(_MARKS.validate_python(row.marks), row.is_stop_asked) if row else Computation()
 
 
 def to_compute(view: View) -> list[str]:

@@ -12,11 +12,12 @@ from services.dispatch.domain.errors import RoundNotFound
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.ride import Report
-from services.dispatch.domain.round import Counted, Round, RoundState, Stop, StopState
+from services.dispatch.domain.round import BreakTaken, Counted, Round, RoundState, Stop, StopState
 from services.dispatch.tables import courier_days, proofs, reports, rounds, stops
 from services.kit.database import Transaction, View, insert_new
 
 _COUNTED = TypeAdapter(tuple[Counted, ...])
+_BREAKS = TypeAdapter(tuple[BreakTaken, ...])
 _OPEN = [RoundState.PUBLISHED, RoundState.UNDER_WAY]
 
 
@@ -38,26 +39,14 @@ def add(tx: Transaction, new: Iterable[Round]) -> None:
                 travel_seconds=round_.travel_seconds,
                 travel_metres=round_.travel_metres,
                 published_at=round_.published_at,
+                breaks=_BREAKS.dump_python(round_.breaks, mode="json"),
                 **_progress(round_),
             )
         )
         tx.execute(
             insert(stops),
             [
-                {
-                    "id": stop.id,
-                    "round_id": round_.id,
-                    "position": position,
-                    "order_id": stop.delivery_id.order_id,
-                    "leg": stop.delivery_id.leg,
-                    "kind": stop.kind,
-                    "arrives_at": stop.arrives_at,
-                    "starts_at": stop.starts_at,
-                    "leaves_at": stop.leaves_at,
-                    "aboard_grams": stop.aboard_grams,
-                    "aboard_millilitres": stop.aboard_millilitres,
-                    **_reported(stop),
-                }
+                {"id": stop.id, "round_id": round_.id, **_planned(stop, position)}
                 for position, stop in enumerate(round_.stops, start=1)
             ],
         )
@@ -108,6 +97,27 @@ def open_before(view: View, day: date) -> list[str]:
 def save(tx: Transaction, changed: Round) -> None:
     """Keep how far a round is, its stops aside."""
     tx.execute(update(rounds).where(rounds.c.id == changed.id).values(**_progress(changed)))
+
+
+def readjust(tx: Transaction, changed: Round) -> None:
+    """Keep a published round whose stops are others, or in another order."""
+    tx.execute(
+        update(rounds)
+        .where(rounds.c.id == changed.id)
+        .values(
+            ends_at=changed.ends_at,
+            travel_seconds=changed.travel_seconds,
+            travel_metres=changed.travel_metres,
+            breaks=_BREAKS.dump_python(changed.breaks, mode="json"),
+            **_progress(changed),
+        )
+    )
+    # Out of the way first: no two stops of a round ever have the same position.
+    tx.execute(update(stops).where(stops.c.round_id == changed.id).values(position=-stops.c.position))
+    for position, stop in enumerate(changed.stops, start=1):
+        values = _planned(stop, position)
+        if not tx.execute(update(stops).where(stops.c.id == stop.id).values(**values)).rowcount:
+            tx.execute(insert(stops).values(id=stop.id, round_id=changed.id, **values))
 
 
 def save_stops(tx: Transaction, *changed: Stop) -> None:
@@ -247,6 +257,7 @@ def _with_stops(view: View, rows: Sequence[Row[Any]]) -> list[Round]:
             closed_at=row.closed_at,
             withdrawn_at=row.withdrawn_at,
             withdrawal_reason=row.withdrawal_reason,
+            breaks=_BREAKS.validate_python(row.breaks),
         )
         for row in rows
     ]
@@ -284,6 +295,21 @@ def _progress(round_: Round) -> dict[str, Any]:
         "closed_at": round_.closed_at,
         "withdrawn_at": round_.withdrawn_at,
         "withdrawal_reason": round_.withdrawal_reason,
+    }
+
+
+def _planned(stop: Stop, position: int) -> dict[str, Any]:
+    return {
+        "position": position,
+        "order_id": stop.delivery_id.order_id,
+        "leg": stop.delivery_id.leg,
+        "kind": stop.kind,
+        "arrives_at": stop.arrives_at,
+        "starts_at": stop.starts_at,
+        "leaves_at": stop.leaves_at,
+        "aboard_grams": stop.aboard_grams,
+        "aboard_millilitres": stop.aboard_millilitres,
+        **_reported(stop),
     }
 
 

@@ -118,11 +118,21 @@ def copy_shifts(tx: Transaction, reach: Reach, source: date, target: date, zone:
     """
     copied = 0
     for known, _, _ in crew.shifts_of_day(tx, source, reach):
-        starts_at, ends_at = (
-            datetime.combine(target + (moment.date() - source), moment.time(), zone).astimezone(UTC)
-            for moment in (known.terms.starts_at.astimezone(zone), known.terms.ends_at.astimezone(zone))
+
+        def then(instant: datetime) -> datetime:
+            moment = instant.astimezone(zone)
+            return datetime.combine(target + (moment.date() - source), moment.time(), zone).astimezone(UTC)
+
+        terms = replace(
+            known.terms,
+            day=target,
+            starts_at=then(known.terms.starts_at),
+            ends_at=then(known.terms.ends_at),
+            breaks=tuple(
+                replace(rest, window_start=then(rest.window_start), window_end=then(rest.window_end))
+                for rest in known.terms.breaks
+            ),
         )
-        terms = replace(known.terms, day=target, starts_at=starts_at, ends_at=ends_at)
         try:
             agree_shift(tx, reach, terms)
         except DomainError:

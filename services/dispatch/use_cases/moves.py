@@ -12,9 +12,13 @@ from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
 from services.dispatch.planning import plan as proposal
 from services.dispatch.planning.check import Violation, ViolationKind, check
-from services.dispatch.planning.problem import LARGEST_NUMBER, Matrix, Request, RoutingProblem
+from services.dispatch.planning.problem import LARGEST_NUMBER, TRAILER, Matrix, Request, RoutingProblem
+from services.dispatch.planning.problem import Stop as StopAsked
+from services.dispatch.planning.problem import StopKind as AskedKind
+from services.dispatch.planning.schedule import Call as StopCalledAt
+from services.dispatch.planning.schedule import ride
 from services.dispatch.planning.translate import Place, places, to_problem, to_rounds
-from services.dispatch.repository import crew, deliveries, plans
+from services.dispatch.repository import crew, deliveries, instructions, plans
 from services.dispatch.use_cases.plans import Day, free_prints, planned_round, require_plan
 from services.kit.database import Transaction, View
 
@@ -82,7 +86,8 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
     if changes:
         raise PlanStale(plan.id, changes)
     holders = crew.holders(view, {delivery.contract_id for delivery in known.values()})
-    return Scene(plan, moved, source, target, Day(plan.day, zone, known, holders, shifts))
+    day = Day(plan.day, zone, known, holders, shifts, instructions.of_deliveries(view, known))
+    return Scene(plan, moved, source, target, day)
 
 
 def move_delivery(tx: Transaction, move: Move, scene: Scene, travel_seconds: Matrix, travel_metres: Matrix) -> Plan:
@@ -129,13 +134,6 @@ def move_delivery(tx: Transaction, move: Move, scene: Scene, travel_seconds: Mat
     return changed
 
 
-def shifts_within(view: View, plan: Plan, reach: Reach) -> frozenset[str]:
-    """Return those of the shifts a plan could use that are within reach."""
-    return frozenset(
-        shift.id for shift in crew.shifts_by_id(view, plan.shift_ids).values() if reach.covers(shift.cooperative_id)
-    )
-
-
 def _proposal(problem: RoutingProblem, scene: Scene, move: Move) -> proposal.Plan:
     """Return the rounds concerned as they would be ridden, whatever rule that breaks: the judge names it."""
     sequences: dict[str, list[Call]] = {}
@@ -151,48 +149,62 @@ def _proposal(problem: RoutingProblem, scene: Scene, move: Move) -> proposal.Pla
         drop = min(move.drop_position or last, last)
         for position, kind in sorted([(pickup, StopKind.PICKUP), (drop, StopKind.DROP)], key=lambda both: both[0]):
             calls.insert(position - 1, (scene.moved, kind))
-    tolerant = _without_limits(problem)
+    # The rules as they are, else the times without them: the judge then names each one that is broken.
+    attempts = (problem, _without_limits(problem, keeps_breaks=True), _without_limits(problem, keeps_breaks=False))
     routes = []
     for shift_id, calls in sequences.items():
-        known = [
-            (tolerant.requests_by_id[str(delivery_id)], proposal.StopKind(kind.value))
-            for delivery_id, kind in calls
-            if str(delivery_id) in tolerant.requests_by_id
-        ]
-        if len(known) < len(calls):
+        if not all(str(delivery_id) in problem.requests_by_id for delivery_id, _ in calls):
             # The engine's words for a load that no bike at hand carries.
             raise MoveRefused(
                 [{"kind": ViolationKind.OVER_CAPACITY, "detail": "la charge dépasse la capacité du vélo"}]
             )
-        if known:
-            route = proposal.route_through(tolerant, tolerant.vehicles_by_id[shift_id], known)
-            assert route is not None
-            routes.append(route)
+        if calls:
+            routes.append(next(filter(None, (_ride(attempt, shift_id, calls) for attempt in attempts))))
     ridden = {visit.request_id for route in routes for visit in route.visits}
     left_out = [proposal.LeftOut(request.id) for request in problem.requests if request.id not in ridden]
     return proposal.Plan(tuple(routes), tuple(left_out))
 
 
-def _without_limits(problem: RoutingProblem) -> RoutingProblem:
+def _ride(problem: RoutingProblem, shift_id: str, calls: Sequence[Call]) -> proposal.Route | None:
+    return ride(
+        problem,
+        problem.vehicles_by_id[shift_id],
+        [StopCalledAt(problem.requests_by_id[str(delivery_id)], AskedKind(kind.value)) for delivery_id, kind in calls],
+    )
+
+
+def _without_limits(problem: RoutingProblem, *, keeps_breaks: bool) -> RoutingProblem:
     """Return the problem with windows that never close, bikes that carry everything and shifts that never end."""
 
-    def open_ended(request: Request) -> Request:
+    def open_ended(stop: StopAsked) -> StopAsked:
+        return replace(stop, window_end_seconds=LARGEST_NUMBER, latest_seconds=None, closures=())
+
+    def for_anybody(request: Request) -> Request:
         return replace(
             request,
-            pickup=replace(request.pickup, window_end_seconds=LARGEST_NUMBER),
-            drop=replace(request.drop, window_end_seconds=LARGEST_NUMBER),
-            needs_trailer=False,
+            pickups=tuple(map(open_ended, request.pickups)),
+            drops=tuple(map(open_ended, request.drops)),
+            skills=frozenset(),
             allowed_vehicles=None,
+            forbidden_vehicles=frozenset(),
+            allowed_groups=None,
+            forbidden_groups=frozenset(),
+            ride_seconds_at_most=None,
         )
 
     return replace(
         problem,
-        requests=tuple(open_ended(request) for request in problem.requests),
+        requests=tuple(for_anybody(request) for request in problem.requests),
         vehicles=tuple(
             replace(
                 vehicle,
                 shift_end_seconds=LARGEST_NUMBER,
                 capacities=tuple(LARGEST_NUMBER for _ in vehicle.capacities),
+                range_metres=None,
+                breaks=tuple(
+                    rest if keeps_breaks else replace(rest, window_end_seconds=LARGEST_NUMBER - rest.length_seconds)
+                    for rest in vehicle.breaks
+                ),
             )
             for vehicle in problem.vehicles
         ),
@@ -215,8 +227,7 @@ def _in_words(
         match violation.kind:
             case ViolationKind.AFTER_WINDOW:
                 late = max(
-                    visit.start_seconds
-                    - proposal.stop_of(problem.requests_by_id[request_id], visit.kind).window_end_seconds
+                    visit.start_seconds - problem.requests_by_id[request_id].stop(visit.kind, visit.number).last_seconds
                     for visit in visits[request_id, violation.vehicle_id or ""]
                 )
                 detail = f"{what} serait en retard de {-(-late // 60)} min ({who})"
@@ -226,10 +237,17 @@ def _in_words(
                 detail = f"{who} finirait {-(-(route.end_seconds - end) // 60)} min après sa vacation"
             case ViolationKind.OVER_CAPACITY:
                 detail = f"le vélo de {who} serait trop chargé à {what}"
-            case ViolationKind.NO_TRAILER:
-                detail = f"{what} demande une remorque, le vélo de {who} n'en a pas"
+            case ViolationKind.SKILL_MISSING:
+                vehicle = problem.vehicles_by_id[violation.vehicle_id or ""]
+                missing = sorted(problem.requests_by_id[request_id].skills - vehicle.skills)
+                told = ", ".join("une remorque" if skill == TRAILER else f"« {skill} »" for skill in missing)
+                detail = f"{what} demande {told} : {who} ne l'a pas"
             case ViolationKind.NOT_ALLOWED:
-                detail = f"{what} relève d'un marché que la coopérative de {who} ne tient pas"
+                detail = f"{what} ne peut pas aller à {who} : marché d'une autre coopérative, ou consigne"
+            case ViolationKind.OVER_RANGE:
+                detail = f"la tournée de {who} dépasserait l'autonomie du vélo"
+            case ViolationKind.BREAK_MISSING | ViolationKind.BREAK_OUTSIDE_WINDOW:
+                detail = f"{who} n'aurait pas sa pause à l'heure"
             case ViolationKind.DROP_BEFORE_PICKUP:
                 detail = f"{what} serait livrée avant d'être enlevée"
             case _:

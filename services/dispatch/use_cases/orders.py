@@ -15,9 +15,9 @@ from services.kit.errors import NotYet
 from services.kit.events import outbox
 
 
-def keep_contract(tx: Transaction, contract_id: str, holders: Sequence[tuple[str, str]]) -> None:
+def keep_contract(tx: Transaction, contract_id: str, reference: str, holders: Sequence[tuple[str, str]]) -> None:
     """Keep which cooperatives (id, name) may ride under a contract."""
-    crew.save_holders(tx, contract_id, holders)
+    crew.save_holders(tx, contract_id, reference, holders)
 
 
 def keep_order(tx: Transaction, placed: Iterable[Delivery]) -> None:

@@ -1,19 +1,26 @@
 """Plans: asked for, read, kept as a draft, changed by hand, published; and rounds taken back."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.dispatch import messages
-from services.dispatch.domain.courier import shift_print
+from services.dispatch.domain.courier import Share, shift_print
 from services.dispatch.domain.delivery import Delivery, Visit
-from services.dispatch.domain.errors import OutOfBounds, PlanNotFound
+from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSolving
 from services.dispatch.domain.events import DeliveryId, StopKind
-from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, ShiftReason, aboard
+from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState, Remedy, ShiftReason, aboard
 from services.dispatch.domain.reach import Reach
-from services.dispatch.domain.round import Round, RoundState, Stop
+from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
+from services.dispatch.planning.plan import ReasonCode
+from services.dispatch.planning.plan import Remedy as RemedyFound
+from services.dispatch.planning.problem import Share as ShareToPlan
 from services.dispatch.planning.translate import (
+    DIMENSIONS,
+    BreakToTake,
     DayPlan,
     DeliveryToPlan,
     Place,
@@ -22,7 +29,7 @@ from services.dispatch.planning.translate import (
     ShiftToPlan,
     VisitToMake,
 )
-from services.dispatch.repository import crew, deliveries, plans, rounds
+from services.dispatch.repository import crew, deliveries, instructions, plans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
@@ -45,6 +52,21 @@ def begin_plan(tx: Transaction, plan_id: str, *, at: datetime) -> Plan:
     """Start computing a plan."""
     plan = plans.get(tx, plan_id, lock=True).begin(at=at)
     plans.save(tx, plan)
+    plans.begin_computation(tx, plan_id)
+    return plan
+
+
+def stop_plan(tx: Transaction, plan_id: str, reach: Reach) -> Plan:
+    """Let the computation end with the best plan found so far; twice is harmless.
+
+    Raises
+    ------
+    PlanNotFound, PlanNotSolving
+    """
+    plan = require_plan(tx, plan_id, reach)
+    if plan.state is not PlanState.SOLVING:
+        raise PlanNotSolving(plan_id, plan.state)
+    plans.ask_to_stop(tx, plan_id)
     return plan
 
 
@@ -64,25 +86,52 @@ class Day:
     deliveries: Mapping[DeliveryId, Delivery]
     holders: Mapping[str, frozenset[str]]
     shifts: Mapping[str, ShiftWithCrew]
+    instructions: Mapping[DeliveryId, Instruction] = field(default_factory=dict)
+    shares: Mapping[str, Sequence[Share]] = field(default_factory=dict)
 
     def deliveries_to_plan(self) -> list[DeliveryToPlan]:
-        """Return the deliveries in the engine's words; each may be ridden by its contract's holders."""
-        return [
-            DeliveryToPlan(
-                str(delivery.id),
-                _visit(delivery.pickup),
-                _visit(delivery.drop),
-                delivery.grams,
-                delivery.millilitres,
-                delivery.needs_trailer,
-                frozenset(
-                    shift.id
-                    for shift, _, _ in self.shifts.values()
-                    if shift.cooperative_id in self.holders.get(delivery.contract_id, frozenset())
-                ),
-            )
-            for delivery in self.deliveries.values()
-        ]
+        """Return the deliveries in the engine's words; each may be ridden by its contract's holders, as instructed."""
+        return [self._delivery_to_plan(delivery) for delivery in self.deliveries.values()]
+
+    def _delivery_to_plan(self, delivery: Delivery) -> DeliveryToPlan:
+        instruction = self.instructions.get(delivery.id)
+        only = instruction.courier_ids if instruction else ()
+        return DeliveryToPlan(
+            str(delivery.id),
+            _visit(delivery.pickup),
+            _visit(delivery.drop),
+            delivery.grams,
+            delivery.millilitres,
+            delivery.pieces,
+            needs_trailer=delivery.needs_trailer,
+            skills=frozenset(instruction.skills) if instruction else frozenset(),
+            allowed_groups=self.holders.get(delivery.contract_id, frozenset()),
+            allowed_shifts=self._ridden_by(only) if only else None,
+            forbidden_shifts=self._ridden_by(instruction.forbidden_courier_ids) if instruction else frozenset(),
+        )
+
+    def _ridden_by(self, courier_ids: Collection[str]) -> frozenset[str]:
+        return frozenset(shift.id for shift, courier, _ in self.shifts.values() if courier.id in courier_ids)
+
+    def shares_to_plan(self) -> list[ShareToPlan]:
+        """Return the contracts' shares in the engine's words: of all the day's deliveries.
+
+        Where the day has several contracts their shares are added up, each by its number of deliveries; a holder
+        without a share rides as much as it likes, a cooperative that does not hold a contract nothing of it.
+        """
+        counts = Counter(delivery.contract_id for delivery in self.deliveries.values())
+        named = {share.cooperative_id for shares in self.shares.values() for share in shares}
+        told = []
+        for cooperative_id in sorted(named):
+            least = most = 0
+            for contract_id, count in counts.items():
+                holds = cooperative_id in self.holders.get(contract_id, frozenset())
+                share = Share(cooperative_id, 0, 1000 if holds else 0)
+                share = next((s for s in self.shares.get(contract_id, ()) if s.cooperative_id == cooperative_id), share)
+                least += count * share.at_least_permille
+                most += count * share.at_most_permille
+            told.append(ShareToPlan(cooperative_id, least // counts.total(), -(-most // counts.total())))
+        return told
 
     def shifts_to_plan(self) -> list[ShiftToPlan]:
         """Return the shifts in the engine's words."""
@@ -95,9 +144,17 @@ class Day:
                 shift.terms.ends_at,
                 bike.terms.capacity_grams,
                 bike.terms.capacity_millilitres,
-                bike.terms.has_trailer,
+                bike.terms.capacity_pieces,
+                has_trailer=bike.terms.has_trailer,
+                skills=frozenset(courier.terms.skills) | frozenset(bike.terms.skills),
+                group=shift.cooperative_id,
+                speed_percent=bike.terms.speed_percent,
+                range_metres=bike.terms.range_metres,
+                breaks=tuple(
+                    BreakToTake(rest.window_start, rest.window_end, rest.length_seconds) for rest in shift.terms.breaks
+                ),
             )
-            for shift, _, bike in self.shifts.values()
+            for shift, courier, bike in self.shifts.values()
         ]
 
 
@@ -113,7 +170,7 @@ def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
         for shift, courier, bike in crew.free_shifts(view, day)
         if shift.cooperative_id in cooperative_ids
     }
-    return Day(day, zone, found, holders, shifts)
+    return Day(day, zone, found, holders, shifts, instructions.of_deliveries(view, found), crew.shares(view, holders))
 
 
 def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: datetime) -> Plan:
@@ -132,6 +189,7 @@ def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: 
                 tuple(item.codes),
                 item.sentence,
                 tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in item.reasons),
+                remedies=tuple(_remedy(remedy, item.request_id, read) for remedy in item.remedies),
             )
             for item in found.left_out
         ],
@@ -216,6 +274,28 @@ def withdraw_round(tx: Transaction, round_id: str, reach: Reach, reason: str, *,
     return round_
 
 
+def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
+    """Return a remedy in the day's words; where it moves a time, the new one is told in whole minutes."""
+    delivery, shift_id = read.deliveries[DeliveryId.parse(delivery_id)], found.vehicle_id or ""
+    stop, before, what = None, None, found.what
+    if found.code == ReasonCode.WINDOW and found.stop is not None:
+        stop = (StopKind.PICKUP, StopKind.DROP)[found.stop]
+        visit = delivery.pickup if stop is StopKind.PICKUP else delivery.drop
+        before = visit.window_end if what == "end" else visit.window_start
+    elif found.code == ReasonCode.SHIFT and shift_id in read.shifts:
+        terms = read.shifts[shift_id][0].terms
+        before = terms.ends_at if what == "end" else terms.starts_at
+    elif found.code == ReasonCode.CAPACITY:
+        what = DIMENSIONS[int(what)]
+    until = None
+    if before is not None:
+        after = before + timedelta(seconds=found.amount if what == "end" else -found.amount)
+        until = after.replace(second=0, microsecond=0)
+        if what == "end" and until < after:
+            until += timedelta(minutes=1)
+    return Remedy(found.code, shift_id, found.amount, what, stop, until)
+
+
 def _visit(visit: Visit) -> VisitToMake:
     return VisitToMake(
         Place(visit.longitude, visit.latitude), visit.window_start, visit.window_end, visit.service_seconds
@@ -239,6 +319,7 @@ def planned_round(plan_id: str, read: Day, planned: PlannedRound) -> Round:
         travel_seconds=planned.travel_seconds,
         travel_metres=planned.travel_metres,
         stops=tuple(_stop(stop) for stop in planned.stops),
+        breaks=tuple(BreakTaken(rest.starts_at, rest.ends_at) for rest in planned.breaks),
     )
     return aboard(draft, read.deliveries)
 

@@ -7,6 +7,7 @@ import pytest
 from services.contracts.dispatch.v1.events_pb2 import DeliveryLeftOut, DeliveryPlanned, DeliveryWithdrawn
 from services.dispatch.domain.delivery import DeliveryState
 from tests.dispatch.builders import (
+    TODAY,
     a_leg,
     amount_held,
     at,
@@ -49,6 +50,36 @@ async def test_a_plan_is_asked_for_and_watched(house: House) -> None:
     assert (plan["state"], plan["progress"], plan["failure"]) == ("draft", 100, None)
 
 
+async def test_how_a_plan_grew_is_told_to_the_last_mark(house: House) -> None:
+    await furnish(house)
+    await ordered(house, 3)
+    plan = await drafted(house)
+    assert [mark["seconds"] for mark in plan["trace"]] == sorted(mark["seconds"] for mark in plan["trace"])
+    last = plan["trace"][-1]
+    assert (last["rounds"], last["deliveries"], last["metres"]) == (1, 3, plan["travel_metres"])
+    assert plan["is_stop_asked"] is False
+
+
+async def test_a_computation_is_stopped_with_the_best_plan_so_far(house: House) -> None:
+    await furnish(house, "erdre", "amel", "bastien")
+    await ordered(house, 12)
+    dispatcher = house.as_dispatcher()
+    plan = checked(await dispatcher.post("/v1/plans", json={"date": TODAY.isoformat(), "seconds": 600}), 202)
+    address = f"/v1/plans/{plan['id']}"
+    end = asyncio.get_running_loop().time() + 60
+    is_asked = False
+    while plan["state"] != "draft":
+        assert asyncio.get_running_loop().time() < end, plan
+        await asyncio.sleep(0.05)
+        plan = checked(await dispatcher.get(address))
+        if plan["state"] == "solving" and plan["trace"] and not is_asked:
+            is_asked = checked(await dispatcher.post(f"{address}/stop"), 202)["is_stop_asked"]
+    assert plan["planned"] == 12
+    assert checked(await dispatcher.post(f"{address}/stop"), 409)["code"] == "plan-not-solving"
+    assert (await house.as_dispatcher("sevre").post(f"{address}/stop")).status_code == 404
+    checked(await dispatcher.post(f"{address}/publication"))
+
+
 async def test_planned_and_left_out_are_all_deliveries_whoever_looks(house: House) -> None:
     await a_hard_day(house)
     plan = await drafted(house, by=house.as_administrator())
@@ -65,7 +96,7 @@ async def test_what_is_left_out_says_why_in_french(house: House) -> None:
     await a_hard_day(house)
     plan = await drafted(house)
     left_out = {item["order_id"]: item for item in plan["left_out"]}
-    assert "trailer" in left_out[order_id(20)]["codes"]
+    assert "skill" in left_out[order_id(20)]["codes"]
     assert "remorque" in left_out[order_id(20)]["sentence"]
     assert "shift" in left_out[order_id(21)]["codes"]
     own = {shift["id"] for shift in checked(await house.as_dispatcher().get("/v1/shifts"))["items"]}
@@ -119,7 +150,7 @@ async def test_publication_says_what_is_planned_and_what_is_left_out(house: Hous
     assert set(planned) == {order_id(1), order_id(2)}
     assert {event.round_id for event in planned.values()} == {shown["rounds"][0]["id"]}
     (left_out,) = [event for event in told if isinstance(event, DeliveryLeftOut)]
-    assert (left_out.order_id, list(left_out.reason_codes)) == (order_id(3), ["trailer"])
+    assert (left_out.order_id, list(left_out.reason_codes)) == (order_id(3), ["skill"])
     assert "remorque" in left_out.reason
     deliveries = checked(await house.as_dispatcher().get("/v1/deliveries"))["items"]
     assert state_counts(deliveries) == {"planned": 2, "plannable": 1}

@@ -6,13 +6,17 @@ import pytest
 from services.dispatch.domain.courier import (
     Bike,
     BikeTerms,
+    Break,
     Cooperative,
     Courier,
     CourierTerms,
     Point,
+    Share,
     Shift,
     ShiftTerms,
     agree,
+    as_skills,
+    check_shares,
     shift_print,
 )
 from services.dispatch.domain.errors import OutOfBounds, OutOfService, ShiftOverlaps
@@ -64,6 +68,12 @@ def test_who_left_and_what_broke_get_no_shift() -> None:
         ({"ends_at": at(7) + timedelta(hours=14, seconds=1)}, "/ends_at"),
         ({"start": Point(-1.554, 2.0)}, "/start/latitude"),
         ({"end": Point(47.218, 47.218)}, "/end/longitude"),
+        ({"breaks": (Break(at(10), at(11), 0),)}, "/breaks/0/length_seconds"),
+        ({"breaks": (Break(at(10), at(11), 4 * 3600 + 1),)}, "/breaks/0/length_seconds"),
+        ({"breaks": (Break(at(11), at(10), 600),)}, "/breaks/0/window_end"),
+        ({"breaks": (Break(at(6), at(8), 600),)}, "/breaks/0/window_start"),
+        ({"breaks": (Break(at(12), at(13), 600),)}, "/breaks/0/window_start"),
+        ({"breaks": (Break(at(10), at(10), 1800), Break(at(10), at(10, 29), 600))}, "/breaks/1/window_start"),
     ],
 )
 def test_a_shift_that_cannot_be_right_is_refused(changes: dict[str, object], pointer: str) -> None:
@@ -80,6 +90,10 @@ def test_a_shift_that_cannot_be_right_is_refused(changes: dict[str, object], poi
         ({"capacity_grams": 500_001}, "/capacity_grams"),
         ({"capacity_millilitres": 0}, "/capacity_millilitres"),
         ({"capacity_millilitres": 3_000_001}, "/capacity_millilitres"),
+        ({"capacity_pieces": 0}, "/capacity_pieces"),
+        ({"speed_percent": 24}, "/speed_percent"),
+        ({"range_metres": 0}, "/range_metres"),
+        ({"skills": ("x" * 41,)}, "/skills"),
     ],
 )
 def test_a_bike_that_cannot_be_right_is_refused(changes: dict[str, object], pointer: str) -> None:
@@ -102,6 +116,40 @@ def test_a_print_changes_with_everything_a_plan_depends_on() -> None:
         shift_print(replace(SHIFT, terms=replace(SHIFT.terms, end=Point(47.2, -1.5))), AMEL, CARGO),
         shift_print(SHIFT, replace(AMEL, id="bastien"), CARGO),
         shift_print(SHIFT, AMEL, replace(CARGO, terms=replace(CARGO.terms, has_trailer=True))),
+        shift_print(SHIFT, AMEL, replace(CARGO, terms=replace(CARGO.terms, capacity_pieces=10))),
+        shift_print(SHIFT, AMEL, replace(CARGO, terms=replace(CARGO.terms, speed_percent=110))),
+        shift_print(SHIFT, AMEL, replace(CARGO, terms=replace(CARGO.terms, range_metres=10))),
+        shift_print(SHIFT, AMEL, replace(CARGO, terms=replace(CARGO.terms, skills=("froid",)))),
+        shift_print(SHIFT, replace(AMEL, terms=replace(AMEL.terms, skills=("clés",))), CARGO),
+        shift_print(replace(SHIFT, terms=replace(SHIFT.terms, breaks=(Break(at(10), at(11), 1800),))), AMEL, CARGO),
     }
-    assert len(prints) == 5
+    assert len(prints) == 11
     assert shift_print(SHIFT, replace(AMEL, terms=CourierTerms("Amel B.")), CARGO) in prints
+
+
+def test_skills_are_compared_in_small_letters_each_once() -> None:
+    assert as_skills(["Froid", " clés  du musée", "froid", ""]) == ("clés du musée", "froid")
+
+
+def test_two_breaks_that_leave_room_for_each_other_are_agreed() -> None:
+    breaks = (Break(at(10), at(10, 30), 1800), Break(at(10), at(11), 600))
+    replace(SHIFT.terms, breaks=breaks).check()
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        [Share("erdre", 600, 500)],
+        [Share("erdre", 0, 1001)],
+        [Share("erdre", 600), Share("loire", 401)],
+        [Share("erdre", 0, 500), Share("loire", 0, 499)],
+        [Share("erdre"), Share("erdre")],
+    ],
+)
+def test_shares_that_cannot_all_be_kept_are_refused(shares: list[Share]) -> None:
+    with pytest.raises((OutOfBounds, Refusals)):
+        check_shares(shares, ["erdre", "loire"])
+
+
+def test_a_holder_without_a_share_takes_what_the_others_may_not() -> None:
+    check_shares([Share("erdre", 0, 300)], ["erdre", "loire"])

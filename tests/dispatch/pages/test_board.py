@@ -1,12 +1,15 @@
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import expect
 
+from services.dispatch.domain.plan import Mark, PlanState
+from services.dispatch.repository import plans
 from services.kit.http.access import SESSION_COOKIE
-from tests.dispatch.builders import a_leg, amount_held, order_cancelled, order_id, order_placed
+from tests.dispatch.builders import CONTRACT, a_leg, amount_held, order_cancelled, order_id, order_placed
 from tests.dispatch.conftest import House, checked, drafted, furnish, hire, ordered, published
 from tests.dispatch.pages.conftest import OpenAs
 
@@ -44,7 +47,8 @@ async def test_a_day_is_planned_published_and_withdrawn_by_forms_alone(house: Ho
     plan = await drafted(house)
     page = (await board.get(DAY)).text
     assert "Brouillon" in page
-    assert "Prévoyez un vélo avec remorque" in page
+    assert "une remorque pour Amel" in page
+    assert "Coursier par coursier" in page
     published_ = await board.post(f"/tableau/plans/{plan['id']}/publication")
     assert published_.headers["location"] == f"{DAY}&fait=publication"
     page = (await board.get(published_.headers["location"])).text
@@ -83,6 +87,77 @@ async def test_a_move_is_made_or_refused_by_a_form(house: House) -> None:
     assert (wrong.status_code, "avant d&#39;être enlevée" in wrong.text) == (409, True)
     done = await board.post(address, data=moved | {"pickup_position": "", "drop_position": ""})
     assert done.headers["location"] == f"{DAY}&fait=deplacement"
+
+
+async def test_an_instruction_is_given_and_lifted_by_forms(house: House) -> None:
+    shifts = await furnish(house, "erdre", "amel", "bastien")
+    await ordered(house, 1)
+    board = await a_board(house)
+    delivery_id = f"{order_id(1)}-1"
+    form = {
+        "delivery_id": delivery_id,
+        "skills": "Froid, clés du musée",
+        "courier_id": shifts["bastien"]["courier_id"],
+        "forbidden_courier_id": "",
+        "reason": "Des <vaccins>.",
+    }
+    assert (await board.post("/tableau/consignes", data=form)).headers["location"] == f"{DAY}&fait=consigne"
+    page = (await board.get(DAY)).text
+    assert "Consigne de regie-erdre : « Des &lt;vaccins&gt;. »" in page
+    assert '<span class="badge">clés du musée</span>' in page
+    refused = await board.post("/tableau/consignes", data=form | {"reason": ""})
+    assert (refused.status_code, "Dites pourquoi" in refused.text) == (409, True)
+    assert (await board.post("/tableau/consignes", data=form | {"delivery_id": "x"})).status_code == 404
+    lifted = await board.post("/tableau/consignes/levee", data={"delivery_id": delivery_id})
+    assert lifted.headers["location"] == f"{DAY}&fait=levee"
+    assert "Consigne de" not in (await board.get(DAY)).text
+
+
+async def test_a_computation_shows_how_it_goes_and_is_stopped_by_a_form(house: House) -> None:
+    await furnish(house)
+    await ordered(house, 1)
+    board = await a_board(house)
+    plan = await drafted(house)
+    address = f"/tableau/plans/{plan['id']}/arret"
+    refused = await board.post(address)
+    assert (refused.status_code, "il n&#39;y a rien à arrêter" in refused.text) == (409, True)
+    with house.database.transaction() as tx:
+        solving = replace(plans.get(tx, plan["id"]), state=PlanState.SOLVING)
+        plans.save(tx, solving)
+        plans.save_marks(tx, plan["id"], [Mark(0.1, 2, 1, 9_000), Mark(3.0, 1, 1, 8_100)])
+    page = (await board.get(DAY)).text
+    assert re.search(r"Meilleur plan trouvé :</strong> 1 livraison placée, 1 tournée, 8,1\Wkm", page)
+    assert "Arrêter et garder" in page
+    assert (await board.post(address)).headers["location"] == f"{DAY}&fait=arret"
+    page = (await board.get(DAY)).text
+    assert "Arrêt demandé" in page
+    assert "Arrêter et garder" not in page
+    with house.database.transaction() as tx:
+        plans.save(tx, replace(solving, state=PlanState.DRAFT))
+    page = (await board.get(DAY)).text
+    assert '<polyline class="deliveries" points="20.0,0.0 20.0,0.0 600.0,0.0 600.0,0.0"/>' in page
+    assert "Comment le calcul a avancé" in page
+
+
+async def test_the_shares_of_a_contract_are_kept_by_a_form(house: House) -> None:
+    await ordered(house, 1)
+    house.as_administrator()
+    admin = in_session(house, "admin")
+    assert "2026-VELO-01" in (await admin.get("/tableau/equipe")).text
+    form = {
+        "contract_id": CONTRACT,
+        "cooperative_id": ["erdre", "loire"],
+        "least": ["30", "0"],
+        "most": ["60.5", "100"],
+    }
+    assert (await admin.post("/tableau/equipe/parts", data=form)).status_code == 303
+    kept = checked(await house.as_administrator().get(f"/v1/shares/{CONTRACT}"))["shares"]
+    assert [(one["at_least_permille"], one["at_most_permille"]) for one in kept] == [(300, 605), (0, 1000)]
+    refused = await admin.post("/tableau/equipe/parts", data=form | {"least": ["70", "40"]})
+    assert (refused.status_code, "une part va de 0" in refused.text.lower()) == (422, True)
+    board = await a_board(house)
+    assert "Parts du marché" not in (await board.get("/tableau/equipe")).text
+    assert (await board.post("/tableau/equipe/parts", data=form)).status_code == 403
 
 
 async def test_an_unchanged_board_is_not_sent_again(house: House) -> None:
@@ -127,6 +202,7 @@ async def test_crew_and_shifts_are_kept_by_forms(house: House) -> None:
     courier = {"name": "Zoé", "account": "zoe", "phone": "06"}
     assert (await board.post("/tableau/equipe/coursiers", data=courier)).status_code == 303
     bike = {"name": "Cargo", "kilos": "120,5".replace(",", "."), "litres": "700", "has_trailer": "true"}
+    bike |= {"pieces": "", "percent": "110", "range_kilometres": "42.5", "skills": "Froid"}
     assert (await board.post("/tableau/equipe/velos", data=bike)).status_code == 303
     page = (await board.get("/tableau/equipe")).text
     assert "120,5\N{NO-BREAK SPACE}kg" in page
@@ -140,6 +216,9 @@ async def test_crew_and_shifts_are_kept_by_forms(house: House) -> None:
         "starts": "22:00",
         "ends": "04:00",
         "depot": "Gare",
+        "break_minutes": "45",
+        "break_from": "23:30",
+        "break_to": "01:00",
         "latitude": "47.217",
         "longitude": "-1.541",
     }
@@ -148,12 +227,19 @@ async def test_crew_and_shifts_are_kept_by_forms(house: House) -> None:
     assert overlap.status_code == 422
     assert "Zoé a déjà une vacation à ces heures" in overlap.text
     (kept,) = checked(await dispatcher.get("/v1/shifts"))["items"]
+    assert (cargo["capacity_pieces"], cargo["speed_percent"], cargo["range_metres"]) == (None, 110, 42_500)
+    assert (zoe["skills"], cargo["skills"]) == ([], ["froid"])
+    assert kept["breaks"] == [
+        {"window_start": "2026-11-24T22:30:00Z", "window_end": "2026-11-25T00:00:00Z", "length_seconds": 2700}
+    ]
     assert (kept["starts_at"], kept["ends_at"]) == ("2026-11-24T21:00:00Z", "2026-11-25T03:00:00Z")
     copied = await board.post("/tableau/vacations/copie", data={"date": "2026-12-01", "source": "2026-11-24"})
     assert copied.headers["location"] == "/tableau/vacations?date=2026-12-01&fait=1"
     again = await board.post("/tableau/vacations/copie", data={"date": "2026-12-01", "source": "2026-11-24"})
     assert again.headers["location"].endswith("&fait=0")
-    assert "Gare" in (await board.get("/tableau/vacations?date=2026-12-01")).text
+    page = (await board.get("/tableau/vacations?date=2026-12-01")).text
+    assert "Gare" in page
+    assert re.search(r"45\Wmin entre 23\Wh\W30 et 1\Wh", page)
     await board.post(f"/tableau/vacations/{kept['id']}/suppression", data={"date": "2026-11-24"})
     assert len(checked(await dispatcher.get("/v1/shifts"))["items"]) == 1
     gone = {"id": zoe["id"], "name": "Zoé", "account": "zoe"}

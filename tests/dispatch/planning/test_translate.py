@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import ReasonCode
-from services.dispatch.planning.problem import FaultyProblem, RoutingProblem
+from services.dispatch.planning.problem import FaultyProblem, RoutingProblem, Share
 from services.dispatch.planning.reasons import explain
 from services.dispatch.planning.solve import Steps, solve
 from services.dispatch.planning.translate import (
+    BreakToTake,
     DayPlan,
     DeliveryToPlan,
     Place,
@@ -40,7 +41,7 @@ def local(hours: float, day: date = DAY, fold: int = 0) -> datetime:
 def a_delivery(delivery_id: str = "o-1", **changes: object) -> DeliveryToPlan:
     pickup = VisitToMake(TOWN_HALL, local(9), local(11), 120)
     drop = VisitToMake(SCHOOL, local(9), local(12), 180)
-    return replace(DeliveryToPlan(delivery_id, pickup, drop, 20_000, 60_000), **changes)  # type: ignore[arg-type]
+    return replace(DeliveryToPlan(delivery_id, pickup, drop, 20_000, 60_000, 3), **changes)  # type: ignore[arg-type]
 
 
 def a_shift(shift_id: str = "s1", **changes: object) -> ShiftToPlan:
@@ -56,7 +57,7 @@ def problem_of(deliveries: list[DeliveryToPlan], shifts: list[ShiftToPlan], day:
 
 def plan_of(deliveries: list[DeliveryToPlan], shifts: list[ShiftToPlan], day: date = DAY) -> DayPlan:
     problem = problem_of(deliveries, shifts, day)
-    plan = explain(problem, solve(problem, limit=Steps(20)))
+    plan = explain(problem, solve(problem, Steps(20)))
     assert check(problem, plan) == []
     return to_rounds(plan, deliveries, shifts, day=day, zone=PARIS)
 
@@ -65,8 +66,9 @@ def test_a_day_becomes_whole_numbers() -> None:
     problem = problem_of([a_delivery()], [a_shift()])
     assert problem.points == ("-1.554,47.218", "-1.53,47.21", "-1.5536,47.2184")
     (request,), (vehicle,) = problem.requests, problem.vehicles
-    assert (request.pickup.window_start_seconds, request.pickup.window_end_seconds) == (32_400, 39_600)
-    assert (request.loads, request.pickup.point, request.drop.point) == ((20_000, 60_000), 0, 1)
+    (pickup,), (drop,) = request.pickups, request.drops
+    assert (pickup.window_start_seconds, pickup.window_end_seconds) == (32_400, 39_600)
+    assert (pickup.loads, drop.loads, pickup.point, drop.point) == ((20_000, 60_000, 3), (20_000, 60_000, 3), 0, 1)
     assert (vehicle.shift_start_seconds, vehicle.shift_end_seconds, vehicle.start_point) == (28_800, 46_800, 2)
 
 
@@ -132,6 +134,68 @@ def test_only_shifts_of_the_day_are_allowed_ones() -> None:
     assert [ridden.shift_id for ridden in planned.rounds] == ["s2"]
 
 
+def test_a_bike_twice_as_fast_rides_half_as_long() -> None:
+    (slow,), (fast,) = (plan_of([a_delivery()], [a_shift(speed_percent=percent)]).rounds for percent in (100, 200))
+    assert abs(fast.travel_seconds - slow.travel_seconds / 2) <= 2  # each of three legs is rounded up
+
+
+def test_a_bike_without_the_range_stays_at_home() -> None:
+    planned = plan_of([a_delivery()], [a_shift(range_metres=1_000)])
+    assert planned.left_out[0].codes == (ReasonCode.RANGE,)
+
+
+def test_pieces_count_where_a_bike_counts_them() -> None:
+    assert plan_of([a_delivery()], [a_shift(capacity_pieces=3)]).left_out == ()
+    (item,) = plan_of([a_delivery()], [a_shift(capacity_pieces=2)]).left_out
+    assert item.codes == (ReasonCode.CAPACITY,)
+
+
+def test_a_skill_is_had_by_courier_or_bike() -> None:
+    cold = a_delivery(skills=frozenset({"froid"}))
+    planned = plan_of([cold], [a_shift("s1"), a_shift("s2", skills=frozenset({"froid", "clés"}))])
+    assert [ridden.shift_id for ridden in planned.rounds] == ["s2"]
+    assert plan_of([cold], [a_shift("s1")]).left_out[0].codes == (ReasonCode.SKILL,)
+
+
+def test_a_shift_or_a_group_that_is_forbidden_does_not_ride_it() -> None:
+    shifts = [a_shift("s1", group="erdre"), a_shift("s2", group="loire")]
+    for delivery in (
+        a_delivery(forbidden_shifts=frozenset({"s1", "elsewhere"})),
+        a_delivery(allowed_groups=frozenset({"loire"})),
+    ):
+        (ridden,) = plan_of([delivery], shifts).rounds
+        assert ridden.shift_id == "s2"
+
+
+def test_a_break_is_taken_within_its_window() -> None:
+    rest = BreakToTake(local(9.5), local(10), 1_800)
+    deliveries = [a_delivery(f"o-{number}") for number in range(4)]
+    (planned,) = plan_of(deliveries, [a_shift(breaks=(rest,))]).rounds
+    (taken,) = planned.breaks
+    assert local(9.5) <= taken.starts_at <= local(10)
+    assert taken.ends_at - taken.starts_at == timedelta(minutes=30)
+    assert all(stop.leaves_at <= taken.starts_at or stop.starts_at >= taken.ends_at for stop in planned.stops)
+
+
+def test_a_share_bounds_what_a_group_rides() -> None:
+    deliveries = [a_delivery(f"o-{number}") for number in range(4)]
+    shifts = [a_shift("s1", group="erdre"), a_shift("s2", group="loire", ends_at=local(8.5))]
+    travel = matrix(places(deliveries, shifts))
+    problem = to_problem(
+        deliveries,
+        shifts,
+        travel_seconds=travel.seconds,
+        travel_metres=travel.metres,
+        day=DAY,
+        zone=PARIS,
+        shares=[Share("erdre", 0, 500)],
+    )
+    plan = explain(problem, solve(problem, Steps(50)))
+    assert check(problem, plan) == []
+    assert len(plan.planned) == 2
+    assert all(ReasonCode.SHARE in item.codes for item in plan.left_out)
+
+
 def test_a_matrix_over_other_places_is_refused() -> None:
     deliveries, shifts = [a_delivery()], [a_shift()]
     small = np.zeros((2, 2), dtype=np.int64)
@@ -157,7 +221,12 @@ def days(draw: st.DrawFn) -> tuple[list[DeliveryToPlan], list[ShiftToPlan]]:
         shifts.append(ShiftToPlan(f"s{index}", draw(spots), draw(spots), local(start), end, capacity, 200_000))
     deliveries = [
         DeliveryToPlan(
-            f"o-{index}", visit(), visit(), draw(st.integers(0, 90_000)), 10_000, draw(st.sampled_from([False, True]))
+            f"o-{index}",
+            visit(),
+            visit(),
+            draw(st.integers(0, 90_000)),
+            10_000,
+            needs_trailer=draw(st.sampled_from([False, True])),
         )
         for index in range(draw(st.sampled_from([4, 5, 3, 2, 1, 0])))
     ]

@@ -1,0 +1,270 @@
+"""A readjustment of a published day: what happened, what is proposed, and what was seen when that was computed."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from services.dispatch.domain.delivery import Delivery, DeliveryState
+from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.reach import Reach
+from services.dispatch.domain.ride import ADDED, RETIMED
+from services.dispatch.domain.round import BreakTaken, Round, Stop, StopState
+
+
+class Strictness(StrEnum):
+    """How dear it is to change what couriers and departments were told."""
+
+    LOOSE = "loose"
+    MEASURED = "measured"
+    STRICT = "strict"
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftLost:
+    """Nobody rides this shift from then on: somebody is sick, a bike is broken."""
+
+    shift_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CourierLate:
+    """Whoever rides this shift goes on so many minutes later than planned."""
+
+    shift_id: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteShut:
+    """Nothing can be collected or handed over there until then."""
+
+    site_id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What a dispatcher says of a day. `with_new` also looks for places for deliveries that are in no round.
+
+    `pinned` deliveries keep their round and their times.
+    """
+
+    lost: tuple[ShiftLost, ...] = ()
+    late: tuple[CourierLate, ...] = ()
+    shut: tuple[SiteShut, ...] = ()
+    with_new: bool = True
+    pinned: tuple[DeliveryId, ...] = ()
+    strictness: Strictness = Strictness.MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class StopProposed:
+    """A stop still to be made, at the times proposed."""
+
+    delivery_id: DeliveryId
+    kind: StopKind
+    arrives_at: datetime
+    starts_at: datetime
+    leaves_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RoundProposed:
+    """All that a shift still rides, in order. `round_id` is that of its published round, None for a free shift.
+
+    `travel_seconds` and `travel_metres` are of what is still to be ridden.
+    """
+
+    shift_id: str
+    round_id: str | None
+    starts_at: datetime
+    ends_at: datetime
+    travel_seconds: int
+    travel_metres: int
+    stops: tuple[StopProposed, ...]
+    breaks: tuple[BreakTaken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StopChange:
+    """When a stop begins: as published and as proposed; None where it is in no round."""
+
+    kind: StopKind
+    before: datetime | None
+    after: datetime | None
+
+
+class ChangeKind(StrEnum):
+    """What becomes of a delivery."""
+
+    MOVED = "moved"
+    RETIMED = "retimed"
+    ADDED = "added"
+    DROPPED = "dropped"
+    LEFT_OUT = "left-out"
+    ABOARD = "aboard"  # on a bike that rides no more: it stays in its round until its courier says what became of it
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChange:
+    """What becomes of one delivery, and why: `code` is the engine's, `makes_room_for` another delivery.
+
+    `codes` and `sentence` tell why one is in no round afterwards.
+    """
+
+    delivery_id: DeliveryId
+    kind: ChangeKind
+    from_shift: str | None
+    to_shift: str | None
+    stops: tuple[StopChange, ...]
+    code: str
+    makes_room_for: DeliveryId | None = None
+    codes: tuple[str, ...] = ()
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replan:
+    """What was asked and what is proposed. `seen` are prints of what it touches, by round, delivery or free shift."""
+
+    id: str
+    day: date
+    cooperative_id: str
+    requested_by: str
+    requested_at: datetime
+    happened: Happened
+    rounds: tuple[RoundProposed, ...]
+    changes: tuple[DeliveryChange, ...]
+    kept: int
+    seen: Mapping[str, str]
+    accepted_at: datetime | None = None
+
+    def concerns(self, reach: Reach) -> bool:
+        """Return whether somebody with this reach may see and accept it: it touches only what its author may."""
+        return reach.is_everything or self.cooperative_id == reach.cooperative_id
+
+    def of_kind(self, kind: ChangeKind) -> tuple[DeliveryChange, ...]:
+        """Return the changes of one kind."""
+        return tuple(change for change in self.changes if change.kind == kind)
+
+    def accept(self, *, at: datetime) -> "Replan":
+        """Note that it is done."""
+        return replace(self, accepted_at=at)
+
+
+def round_print(round_: Round, deliveries: Mapping[DeliveryId, Delivery]) -> str:
+    """Return a name for everything about a published round that a readjustment depends on."""
+    facts = [
+        round_.state.value,
+        round_.shift_print,
+        *(
+            (stop.id, stop.state.value, stop.starts_at.timestamp(), deliveries[stop.delivery_id].edition)
+            for stop in round_.stops
+        ),
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def delivery_print(delivery: Delivery) -> str:
+    """Return a name for what a readjustment depends on of a delivery that is in no round."""
+    return f"{delivery.state.value} {delivery.edition}"
+
+
+def readjusted(
+    round_: Round,
+    proposed: RoundProposed | None,
+    leaving: frozenset[DeliveryId],
+    deliveries: Mapping[DeliveryId, Delivery],
+    make_id: Callable[[], str],
+    *,
+    at: datetime,
+) -> Round:
+    """Return a published round as proposed: its stops keep their ids, those of `leaving` deliveries are taken out.
+
+    What has ended or begun, and what is aboard of a shift that is lost, stays where it is, before what is to be done.
+    """
+    wanted = {(stop.delivery_id, stop.kind): stop for stop in (proposed.stops if proposed else ())}
+    old = {(stop.delivery_id, stop.kind): stop for stop in round_.stops}
+    out = [
+        replace(stop, state=StopState.MOVED, ended_at=at) if not stop.has_ended else stop
+        for key, stop in old.items()
+        if key not in wanted and (stop.delivery_id in leaving or stop.state is StopState.MOVED)
+    ]
+    gone = {stop.id for stop in out}
+    staying = [stop for key, stop in old.items() if key not in wanted and stop.id not in gone]
+    to_do = [_stop(old.get(key), stop, make_id) for key, stop in wanted.items()]
+    stops = _loaded((*staying, *to_do, *out), deliveries)
+    return round_.readjust(
+        stops,
+        ends_at=proposed.ends_at if proposed else max([stop.leaves_at for stop in staying], default=round_.ends_at),
+        travel_seconds=proposed.travel_seconds if proposed else 0,
+        travel_metres=proposed.travel_metres if proposed else 0,
+        breaks=_breaks(round_, proposed, at),
+        at=at,
+    )
+
+
+def _breaks(round_: Round, proposed: RoundProposed | None, at: datetime) -> tuple[BreakTaken, ...]:
+    taken = tuple(rest for rest in round_.breaks if rest.ends_at <= at)
+    return (*taken, *(proposed.breaks if proposed else ()))
+
+
+def _stop(old: Stop | None, proposed: StopProposed, make_id: Callable[[], str]) -> Stop:
+    """Return a stop at its proposed times, under the id that it has in the round."""
+    if old is None:
+        new = Stop(
+            make_id(),
+            proposed.delivery_id,
+            proposed.kind,
+            proposed.arrives_at,
+            proposed.starts_at,
+            proposed.leaves_at,
+            aboard_grams=0,
+            aboard_millilitres=0,
+        )
+        return replace(new, flags=(ADDED,))
+    flags = old.flags
+    if old.state is StopState.MOVED:
+        flags = _flagged(old, ADDED)
+    elif is_retimed(old.starts_at, proposed.starts_at):
+        flags = _flagged(old, RETIMED)
+    return replace(
+        old,
+        arrives_at=proposed.arrives_at,
+        starts_at=proposed.starts_at,
+        leaves_at=proposed.leaves_at,
+        state=StopState.TO_DO,
+        ended_at=None,
+        flags=flags,
+    )
+
+
+def is_retimed(before: datetime | None, after: datetime | None) -> bool:
+    """Return whether the minute that people read is another."""
+    if before is None or after is None:
+        return before is not after
+    return before.replace(second=0, microsecond=0) != after.replace(second=0, microsecond=0)
+
+
+def _flagged(stop: Stop, flag: str) -> tuple[str, ...]:
+    return tuple(sorted({*stop.flags, flag}))
+
+
+def _loaded(stops: tuple[Stop, ...], deliveries: Mapping[DeliveryId, Delivery]) -> tuple[Stop, ...]:
+    """Return the stops with what is on the bike after each; what was not collected is not aboard."""
+    grams = millilitres = 0
+    told = []
+    for stop in stops:
+        delivery = deliveries[stop.delivery_id]
+        is_ridden = stop.state not in _NOTHING_DONE and delivery.state is not DeliveryState.CANCELLED
+        sign = (1 if stop.kind is StopKind.PICKUP else -1) if is_ridden else 0
+        grams += sign * delivery.grams
+        millilitres += sign * delivery.millilitres
+        told.append(replace(stop, aboard_grams=max(grams, 0), aboard_millilitres=max(millilitres, 0)))
+    return tuple(told)
+
+
+_NOTHING_DONE = frozenset({StopState.MOVED, StopState.CANCELLED, StopState.SKIPPED, StopState.FAILED, StopState.LAPSED})

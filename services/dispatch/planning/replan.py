@@ -1,0 +1,490 @@
+"""The smallest sensible change to a plan in force: insert first, then search whether changing more pays."""
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.dispatch.planning.changes import Changes, changes
+from services.dispatch.planning.check import check
+from services.dispatch.planning.near import ChangePrices, Near, StopKey, change_cost, sequence, starts_of, vehicle_of
+from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, rank
+from services.dispatch.planning.problem import Break, Objective, Request, RoutingProblem, StopKind, Vehicle
+from services.dispatch.planning.reasons import explain
+from services.dispatch.planning.remaining import Facts, hold, unlimited
+from services.dispatch.planning.schedule import Call, Item, calls_of, ride
+from services.dispatch.planning.solve import Limit, Watch, solve, warm_up
+
+FREE_BREAK_TRIES = 50
+"""Places tried per vehicle with its breaks elsewhere, where none was found with them as in force."""
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Replanned:
+    """The next plan, the problem it keeps (`hold`: what cannot be as it should gave way), and what changes.
+
+    `inserted` tells whether nothing but insertion was done: the search found nothing better, or was not asked.
+    """
+
+    problem: RoutingProblem
+    plan: Plan
+    changes: Changes
+    inserted: bool
+
+
+class Asked(NamedTuple):
+    """What `replan` is given, as it travels to another process."""
+
+    problem: RoutingProblem
+    in_force: Plan
+    stop: Limit | None
+    seed: int
+    prices: ChangePrices
+    pinned: frozenset[str]
+    facts: Facts
+
+
+def answering() -> Callable[[Asked], Replanned]:
+    """Return what a worker process answers with, and have ready what that needs."""
+    warm_up()
+
+    def answer(asked: Asked) -> Replanned:
+        return replan(
+            asked.problem,
+            asked.in_force,
+            stop=asked.stop,
+            seed=asked.seed,
+            prices=asked.prices,
+            pinned=asked.pinned,
+            facts=asked.facts,
+        )
+
+    return answer
+
+
+def replan(
+    problem: RoutingProblem,
+    in_force: Plan,
+    *,
+    stop: Limit | None,
+    seed: int = 0,
+    prices: ChangePrices,
+    pinned: frozenset[str] = frozenset(),
+    facts: Facts | None = None,
+    watch: Watch | None = None,
+) -> Replanned:
+    """Return what to ride now: the plan in force with what is new in it, changed further only where that pays.
+
+    `problem` and `in_force` are the day as it is now, and `facts` what happened to it (`remaining` makes all three).
+    What is new or homeless goes to its cheapest place first, and nothing else moves. Then a search until `stop`, with
+    None no search, is taken where the plan's cost and the prices of all changes are together less. Pinned requests stay
+    on their vehicle at their time. What is left out is explained.
+    """
+    held = hold(problem, in_force, pinned)
+    near = Near(in_force, prices)
+    best, is_inserted = insert(held, near), True
+    if stop is not None and held.requests and held.vehicles:
+        found = solve(held, stop, seed, watch=watch, near=near)
+        if _worth(held, near, found) < _worth(held, near, best) and not check(held, found):
+            best, is_inserted = found, False
+    best = explain(held, best)
+    return Replanned(held, best, changes(facts or Facts(in_force), best), is_inserted)
+
+
+def insert(problem: RoutingProblem, near: Near) -> Plan:
+    """Return the plan in force with every request it does not serve at its cheapest place, where it has one.
+
+    Nothing moves to another vehicle but what its own can no longer serve: that is taken out, as little as possible,
+    and goes where it is cheapest. Places are weighed by the problem's prices and those of the changes.
+    """
+    work = _Work(problem, near)
+    requests = problem.requests_by_id
+    order = sorted(
+        (request for request in problem.requests if request.id not in work.riders),
+        key=lambda request: (request.locked_to is None, -problem.left_out_price(request), _slack(request), request.id),
+    )
+    for request in order:
+        if not work.place(request) and request.locked_to is not None:
+            work.force(request)
+    # What had to give way for a locked one is tried last.
+    for request_id in work.homeless():
+        work.place(requests[request_id])
+    return work.plan()
+
+
+def _worth(problem: RoutingProblem, near: Near, plan: Plan) -> tuple[int, ...]:
+    *before, cost = rank(problem, plan)
+    return (*before, cost + change_cost(near, plan))
+
+
+def _slack(request: Request) -> int:
+    return min(stop.last_seconds - stop.window_start_seconds for _, _, stop in request.stops)
+
+
+class _Work:
+    """Routes being changed, each with its stops and breaks in order and what it costs, changes included."""
+
+    def __init__(self, problem: RoutingProblem, near: Near) -> None:
+        self._problem = problem
+        self._prices = near.prices
+        self._starts = starts_of(near.plan)
+        self._was = vehicle_of(near.plan)
+        self._sequences = {route.vehicle_id: sequence(route) for route in near.plan.routes}
+        self._routes: dict[str, Route] = {}
+        self._items: dict[str, list[Item]] = {}
+        self.riders: dict[str, str] = {}
+        for route in near.plan.routes:
+            self._mend(problem.vehicles_by_id[route.vehicle_id], calls_of(problem, route))
+
+    def homeless(self) -> list[str]:
+        """Return the requests that no route serves."""
+        return [request.id for request in self._problem.requests if request.id not in self.riders]
+
+    def plan(self) -> Plan:
+        """Return the routes and what is left out, in the order of the problem."""
+        routes = (self._routes[v.id] for v in self._problem.vehicles if v.id in self._routes)
+        return Plan(tuple(routes), tuple(LeftOut(request_id) for request_id in self.homeless()))
+
+    def place(self, request: Request) -> bool:
+        """Put a request at its cheapest feasible place, unless leaving it out is cheaper; return whether it has one."""
+        vehicles = [
+            vehicle
+            for vehicle in self._problem.vehicles
+            if can_carry(vehicle, request) and self._is_allowed(vehicle, request)
+        ]
+        found = self._cheapest(vehicles, request, with_breaks=True)
+        if found is None:
+            found = self._cheapest([vehicle for vehicle in vehicles if vehicle.breaks], request, with_breaks=False)
+        if found is None:
+            return False
+        price, vehicle, items, route = found
+        is_dear = request.locked_to is None and price >= self._problem.left_out_price(request)
+        if is_dear and self._problem.objective is Objective.PRICES:
+            return False
+        self._set(vehicle, items, route)
+        return True
+
+    def force(self, request: Request) -> None:
+        """Put a locked request behind all others of its vehicle, and take out what that needs."""
+        assert request.locked_to is not None
+        vehicle = self._problem.vehicles_by_id[request.locked_to]
+        calls = [Call(request, kind, number) for kind, number, _ in request.stops]
+        self._mend(vehicle, [*self._items.get(vehicle.id, ()), *calls])
+
+    def _mend(self, vehicle: Vehicle, items: Sequence[Item]) -> None:
+        """Ride these, less what has to be taken out one by one so that it can be ridden: least lateness first."""
+        items = list(items)
+        while True:
+            route = self._ride(vehicle, items)
+            if route is not None:
+                self._set(vehicle, items, route)
+                return
+            calls = [item for item in items if isinstance(item, Call)]
+            loose = {call.request.id: call.request for call in calls if call.request.locked_to is None}
+            if not loose:
+                self._drop(vehicle)
+                return
+            trials = [
+                (self._violation(vehicle, _without(items, id_)), self._problem.left_out_price(request), id_)
+                for id_, request in loose.items()
+            ]
+            items = _without(items, min(trials)[2])
+            if not any(isinstance(item, Call) for item in items):
+                self._drop(vehicle)
+                return
+
+    def _violation(self, vehicle: Vehicle, items: Sequence[Item]) -> int:
+        """Return by how many seconds, and metres of range, these stops cannot be ridden."""
+        calls = [item for item in items if isinstance(item, Call)]
+        if not calls or self._ride(vehicle, items) is not None:
+            return 0
+        route = unlimited(self._problem, vehicle, calls)
+        if route is None:
+            return 2**60
+        late = sum(
+            max(0, visit.start_seconds - call.request.stop(call.kind, call.number).last_seconds)
+            for visit, call in zip(route.visits, calls, strict=True)
+        )
+        rests = sum(
+            max(0, taken.start_seconds - rest.window_end_seconds)
+            for rest, taken in zip(vehicle.breaks, route.breaks, strict=True)
+        )
+        far = 0 if vehicle.range_metres is None else max(0, route.travel_metres - vehicle.range_metres)
+        return 1 + late + rests + far + max(0, route.end_seconds - vehicle.shift_end_seconds)
+
+    def _ride(self, vehicle: Vehicle, items: Sequence[Item]) -> Route | None:
+        """Return the route with its breaks where they are, else where they fit."""
+        if not any(isinstance(item, Call) for item in items):
+            return None
+        route = ride(self._problem, vehicle, items)
+        if route is None and any(isinstance(item, Break) for item in items):
+            route = ride(self._problem, vehicle, [item for item in items if isinstance(item, Call)])
+        return route
+
+    def _set(self, vehicle: Vehicle, items: Sequence[Item], route: Route) -> None:
+        self._drop(vehicle)
+        self._routes[vehicle.id] = route
+        self._items[vehicle.id] = calls_of(self._problem, route) if vehicle.breaks else list(items)
+        for request_id in route.request_ids:
+            self.riders[request_id] = vehicle.id
+
+    def _drop(self, vehicle: Vehicle) -> None:
+        route = self._routes.pop(vehicle.id, None)
+        self._items.pop(vehicle.id, None)
+        for request_id in route.request_ids if route else ():
+            del self.riders[request_id]
+
+    def _is_allowed(self, vehicle: Vehicle, request: Request) -> bool:
+        """Return whether the rules that couple vehicles let this one serve the request too."""
+        problem = self._problem
+        groups = problem.vehicles_by_id
+        for share in problem.shares:
+            served = sum(groups[rider].group == share.group for rider in self.riders.values())
+            if share.group == vehicle.group and served >= problem.most(share):
+                return False
+        if vehicle.id not in self._routes:
+            for limit in problem.fleet_limits:
+                used = len(limit.vehicles & self._routes.keys())
+                if vehicle.id in limit.vehicles and used >= limit.at_most:
+                    return False
+        points = {stop.point for _, _, stop in request.stops}
+        for hub in problem.hub_limits:
+            calling = {id_ for id_, route in self._routes.items() if any(v.point == hub.point for v in route.visits)}
+            if hub.point in points and vehicle.id not in calling and len(calling) >= hub.at_most:
+                return False
+        return True
+
+    def _price(self, vehicle: Vehicle, route: Route | None) -> int:
+        """What a route costs, with the prices of its changes but those of orders moved."""
+        prices = self._problem.prices
+        was = self._sequences.get(vehicle.id)
+        if route is None:
+            return self._prices.courier_told if was else 0
+        total = (
+            vehicle.fixed_price + prices.ride_second * route.travel_seconds + prices.ride_metre * route.travel_metres
+        )
+        for visit in route.visits:
+            stop = self._problem.requests_by_id[visit.request_id].stop(visit.kind, visit.number)
+            total += stop.late_price * max(0, visit.start_seconds - stop.window_end_seconds)
+            start = self._starts.get((visit.request_id, visit.kind, visit.number))
+            if start is not None:
+                total += self._prices.moved_minute * -(-abs(visit.start_seconds - start) // 60)
+        return total + (self._prices.courier_told if sequence(route) != was else 0)
+
+    def _cheapest(
+        self, vehicles: Sequence[Vehicle], request: Request, *, with_breaks: bool
+    ) -> tuple[int, Vehicle, list[Item], Route] | None:
+        """Return the least that serving the request adds to the cost, and how.
+
+        All places of all vehicles are priced at once from below; then the cheapest are ridden one after another until
+        none can be cheaper.
+        """
+        queue: list[tuple[int, int, int]] = []
+        found: list[tuple[Vehicle, Sequence[Item], Numbers, Numbers, int]] = []
+        calls = [Call(request, kind, n) for kind, n, _ in request.stops]
+        was = self._was.get(request.id)
+        for vehicle in vehicles:
+            items = self._items.get(vehicle.id, [])
+            if not with_breaks:
+                items = [item for item in items if isinstance(item, Call)]
+            extra = self._prices.moved_order if was is not None and was != vehicle.id else 0
+            extra -= self._price(vehicle, self._routes.get(vehicle.id))
+            orders, floors = _places(self._problem, vehicle, items, request, self._starts, self._prices.moved_minute)
+            # Put back where it was, the courier may have nothing new to be told.
+            floors += extra + vehicle.fixed_price + (self._prices.courier_told if was != vehicle.id else 0)
+            cheapest = np.argsort(floors, kind="stable")[: None if with_breaks else FREE_BREAK_TRIES]
+            if len(cheapest):
+                queue.append((int(floors[cheapest[0]]), len(found), 0))
+                found.append((vehicle, [*items, *calls], orders[cheapest], floors[cheapest], extra))
+        heapq.heapify(queue)
+        best: tuple[int, Vehicle, list[Item], Route] | None = None
+        while queue and (best is None or queue[0][0] < best[0]):
+            _, number, place = heapq.heappop(queue)
+            vehicle, both, orders, floors, extra = found[number]
+            if place + 1 < len(orders):
+                heapq.heappush(queue, (int(floors[place + 1]), number, place + 1))
+            tried = [both[index] for index in orders[place]]
+            route = ride(self._problem, vehicle, tried)
+            if route is not None:
+                price = extra + self._price(vehicle, route)
+                if best is None or price < best[0]:
+                    best = price, vehicle, tried, route
+        return best
+
+
+def _without(items: Sequence[Item], request_id: str) -> list[Item]:
+    return [item for item in items if not (isinstance(item, Call) and item.request.id == request_id)]
+
+
+def _in_time(
+    vehicle: Vehicle,
+    length: int,
+    pickups: int,
+    drops: int,
+    is_rest: NDArray[np.bool_],
+    seconds: Numbers,
+    opens: Numbers,
+    lasts: Numbers,
+    takes: Numbers,
+) -> Numbers:
+    """Return the orders whose first new stop is reached in time, and whose last one leaves time for what follows.
+
+    What comes before the first new stop is ridden as it is, what comes after the last one in the same order: nearly all
+    orders of a long route fail here, before any is ridden.
+    """
+    orders, firsts, lasts_at = _orders(length, pickups, drops)
+    size = length + pickups + drops
+    first, last = length, size - 1
+    reached = np.zeros(length + 1, dtype=bool)
+    clock, here = vehicle.shift_start_seconds, size
+    for index in range(length + 1):
+        reached[index] = clock + seconds[here, first] <= lasts[first]
+        if index < length:
+            to = here if is_rest[index] else index
+            clock = max(clock + (0 if is_rest[index] else int(seconds[here, to])), int(opens[index])) + int(
+                takes[index]
+            )
+            here = to
+    leaves = int(opens[last]) + int(takes[last])
+    left = np.zeros(length + 1, dtype=bool)
+    # A rest is taken where the courier is, so what follows it is reached from before it: no ride is the least.
+    latest = vehicle.shift_end_seconds - int(seconds[last, size + 1])
+    left[length] = leaves <= latest
+    limit, following = vehicle.shift_end_seconds, size + 1
+    for index in range(length - 1, -1, -1):
+        if is_rest[index]:
+            limit, following = min(int(lasts[index]), limit - int(takes[index])), -1
+            left[index] = leaves <= limit
+        else:
+            leg = 0 if following < 0 else int(seconds[index, following])
+            limit, following = min(int(lasts[index]), limit - leg - int(takes[index])), index
+            left[index] = leaves + int(seconds[last, index]) <= limit
+    return orders[reached[firsts] & left[lasts_at]]
+
+
+@lru_cache(maxsize=512)
+def _orders(length: int, pickups: int, drops: int) -> tuple[Numbers, Numbers, Numbers]:
+    """Return every way to put a block of pickups, and a block of drops not before it, among so many items.
+
+    (ways, length + pickups + drops): items are numbered from 0, then come the pickups, then the drops. With them before
+    which item the first block stands in each way, and before which the last.
+    """
+    first = list(range(length, length + pickups))
+    last = list(range(length + pickups, length + pickups + drops))
+    items = list(range(length))
+    places = [(i, j) for i in range(length + 1) for j in range(i, length + 1) if pickups or i == j]
+    ways = [[*items[:i], *first, *items[i:j], *last, *items[j:]] for i, j in places]
+    firsts, lasts = (np.array(column, dtype=np.int64) for column in zip(*places, strict=True))
+    return np.array(ways, dtype=np.int64), firsts, lasts
+
+
+def _places(
+    problem: RoutingProblem,
+    vehicle: Vehicle,
+    items: Sequence[Item],
+    request: Request,
+    starts: Mapping[StopKey, int],
+    moved_minute: int,
+) -> tuple[Numbers, Numbers]:
+    """Return the orders of stops with the request put in that may be feasible, and what each costs at least.
+
+    All orders are ridden at once, column by column. Only ride-time limits, and breaks that `items` do not name, are
+    not seen: they make it later, never earlier. Costs are those of riding, lateness and moved minutes, all stops.
+    """
+    calls = [Call(request, kind, number) for kind, number, _ in request.stops]
+    both: list[Item] = [*items, *calls]
+    size = len(both)
+    stops = [item.request.stop(item.kind, item.number) if isinstance(item, Call) else None for item in both]
+
+    def column(values: Iterator[int]) -> Numbers:
+        return np.fromiter(values, dtype=np.int64, count=size)
+
+    opens = column(
+        stop.window_start_seconds if stop else _rest(item).window_start_seconds
+        for item, stop in zip(both, stops, strict=True)
+    )
+    ends = column(
+        stop.window_end_seconds if stop else _rest(item).window_end_seconds
+        for item, stop in zip(both, stops, strict=True)
+    )
+    lasts = column(
+        stop.last_seconds if stop else _rest(item).window_end_seconds for item, stop in zip(both, stops, strict=True)
+    )
+    takes = column(
+        stop.duration_seconds if stop else _rest(item).length_seconds for item, stop in zip(both, stops, strict=True)
+    )
+    late_prices = column(stop.late_price if stop else 0 for stop in stops)
+    in_force = [
+        starts.get((item.request.id, item.kind, item.number)) if isinstance(item, Call) else None for item in both
+    ]
+    was = column(0 if start is None else start for start in in_force)
+    minute_prices = column(0 if start is None else moved_minute for start in in_force)
+    is_rest = np.array([stop is None for stop in stops])
+    points = np.array([*(stop.point if stop else 0 for stop in stops), vehicle.start_point, vehicle.end_point])
+    seconds = -(-problem.travel_seconds[np.ix_(points, points)] * vehicle.ride_permille // 1000)
+    metres = problem.travel_metres[np.ix_(points, points)]
+    legs = problem.prices.ride_second * seconds + problem.prices.ride_metre * metres
+    closed = [(index, sorted(stop.closures)) for index, stop in enumerate(stops) if stop and stop.closures]
+    orders = _in_time(
+        vehicle, len(items), len(request.pickups), len(request.drops), is_rest, seconds, opens, lasts, takes
+    )
+
+    clock = np.full(len(orders), vehicle.shift_start_seconds, dtype=np.int64)
+    here = np.full(len(orders), size, dtype=np.int64)
+    ridden = np.zeros(len(orders), dtype=np.int64)
+    price = np.zeros(len(orders), dtype=np.int64)
+    is_right = np.ones(len(orders), dtype=bool)
+    for index in range(size):
+        at = orders[:, index]
+        to = np.where(is_rest[at], here, at)
+        # A rest is taken where the courier stands: no ride, also where the matrix has one from a place to itself.
+        moves = ~is_rest[at]
+        start = np.maximum(clock + np.where(moves, seconds[here, to], 0), opens[at])
+        for stop_index, spans in closed:
+            there = at == stop_index
+            for span in spans:
+                is_shut = there & (span.start_seconds <= start) & (start < span.end_seconds)
+                start = np.where(is_shut, span.end_seconds, start)
+        is_right &= start <= lasts[at]
+        price += np.where(moves, legs[here, to], 0) + late_prices[at] * np.maximum(0, start - ends[at])
+        price += minute_prices[at] * -(-np.abs(start - was[at]) // 60)
+        ridden += np.where(moves, metres[here, to], 0)
+        clock = start + takes[at]
+        here = to
+    clock += seconds[here, size + 1]
+    price += legs[here, size + 1]
+    ridden += metres[here, size + 1]
+    is_right &= clock <= vehicle.shift_end_seconds
+    if vehicle.range_metres is not None:
+        is_right &= ridden <= vehicle.range_metres
+    is_right &= _is_carried(vehicle, both, orders)
+    return orders[is_right], price[is_right]
+
+
+def _rest(item: Item) -> Break:
+    assert isinstance(item, Break)
+    return item
+
+
+def _is_carried(vehicle: Vehicle, both: Sequence[Item], orders: Numbers) -> NDArray[np.bool_]:
+    """Return for each order of stops whether the vehicle is never too full after a pickup."""
+    dimensions = len(vehicle.capacities)
+    signed = np.zeros((len(both), dimensions), dtype=np.int64)
+    is_pickup = np.zeros(len(both), dtype=bool)
+    aboard = np.zeros(dimensions, dtype=np.int64)
+    for index, item in enumerate(both):
+        if isinstance(item, Call):
+            loads = np.array(item.request.stop(item.kind, item.number).loads, dtype=np.int64)
+            is_pickup[index] = item.kind is StopKind.PICKUP
+            signed[index] = loads if is_pickup[index] else -loads
+            if not item.request.pickups:
+                aboard += loads
+    full = aboard + np.cumsum(signed[orders], axis=1)
+    fits = (full <= np.array(vehicle.capacities, dtype=np.int64)).all(axis=2)
+    return np.asarray((fits | ~is_pickup[orders]).all(axis=1))

@@ -1,0 +1,491 @@
+"""The search itself: first plan, fleet, distance; several lanes that race on threads and tell each other the best."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from services.dispatch.planning.choose import Candidate, choose, vehicle_classes
+from services.dispatch.planning.near import Near, change_cost
+from services.dispatch.planning.plan import LeftOut, Plan, Route, cost, rank
+from services.dispatch.planning.problem import Objective, RoutingProblem, Stop, pair
+from services.dispatch.planning.problem import Vehicle as ProblemVehicle
+from services.dispatch.planning.routing import first_plan
+from services.dispatch.planning.search import kernel
+from services.dispatch.planning.search import layout as L  # noqa: N812 - fields of flat arrays, named a hundred times
+from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
+from services.dispatch.planning.stop import Limit, Seconds, Watch
+
+LANES = 2
+"""Searches side by side; on one core they take turns."""
+
+FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
+"""Of the time, for fewer vehicles, where those count first. It goes on, up to the second, as long as no share of the
+time so far like the third has passed without one less.
+"""
+
+STOPS_TORN, LONGEST_STRING, BLINK = 10.0, 10, 0.01
+"""Mean of what one ruin takes out, the longest string of stops, how often a route is overlooked: SISR's figures."""
+
+HOT, COLD, FLEET_HEAT = 1.0, 0.01, 0.1
+"""Temperatures in mean legs: where the distance phase begins and ends, and that of the fleet phase."""
+
+NEAR_HEAT = 0.03
+"""Where the distance phase begins when there is a plan in force to stay near to."""
+
+ENOUGH_STEPS = 30_000
+"""Steps a request after which a search has cooled down, however much time is left: more finds nothing."""
+
+LANE_STEPS = 500
+"""Steps between two meetings of the lanes when steps are counted."""
+
+MEETING_SECONDS = 0.06
+"""Time between two meetings of the lanes when the clock counts."""
+
+TELL_SECONDS = 0.25
+"""Better plans are told at most this often."""
+
+EXCHANGES = 12
+"""How often the lanes go on from the best of them."""
+
+CHOICE_SHARE = 0.15
+"""Of the time left for choosing a plan from all routes, where rules couple vehicles."""
+
+MOST_POOLED = 20_000
+
+
+def warm_up() -> None:
+    """Compile the kernel, or load what was compiled before: seconds the first time, a moment later on."""
+    pickup, drop = Stop(1, 0, 9_000, 60), Stop(2, 0, 9_000, 60)
+    matrix = np.array([[0, 100, 200], [110, 0, 300], [210, 310, 0]])
+    problem = RoutingProblem(
+        points=("a", "b", "c"),
+        requests=tuple(pair(str(number), pickup, drop) for number in range(3)),
+        vehicles=(ProblemVehicle("v", 0, 0, 0, 9_000), ProblemVehicle("w", 0, 0, 0, 9_000)),
+        travel_seconds=matrix,
+        travel_metres=matrix,
+        objective=Objective.VEHICLES_FIRST,
+    )
+    search = _Search(problem, 1, None, None, 1)
+    lane = search.lanes[0]
+    lane.construct()
+    lane.lower(1, 1.0)
+    kernel.close(lane.D, lane.S, kernel.easiest(lane.D, lane.S))
+    lane.place(1, 1.0)
+    lane.adopt(lane.rows)
+
+
+def search(
+    problem: RoutingProblem,
+    stop: Limit,
+    seed: int = 0,
+    *,
+    watch: Watch | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    start: Plan | None = None,
+    near: Near | None = None,
+    lanes: int = LANES,
+) -> Plan:
+    """Return the best plan found; it can be ridden, and what it does not serve is in `left_out`.
+
+    `start` is a plan to begin from. With `near` the search begins from that plan, and changing it has its prices.
+    With `Steps` every lane makes that many, and the same problem, seed and lanes give the same plan.
+    """
+    warm_up()
+    if not problem.requests or not problem.vehicles:
+        return Plan((), tuple(LeftOut(request.id) for request in problem.requests))
+    return _Search(problem, seed, start, near, lanes).run(stop, watch, should_stop or (lambda: False))
+
+
+class _Lane:
+    """One search: its state, its best routes so far and what they cost."""
+
+    def __init__(self, arrays: Arrays, seed: int) -> None:
+        self.D = arrays.data
+        self.S = new_state(arrays, seed)
+        self.rows = arrays.empty_rows()
+        self.best, self.fewest = self.cost, self.used
+        self.steps_a_second = 2_000.0
+        kernel.write(self.D, self.S, self.rows)
+
+    @property
+    def cost(self) -> int:
+        return int(kernel.total(self.D, self.S))
+
+    @property
+    def used(self) -> int:
+        return int(self.S[L.N_USED])
+
+    @property
+    def absent(self) -> int:
+        return int(self.S[L.N_ABSENT])
+
+    def construct(self) -> None:
+        """Put in what is absent, what is locked first; keep the result if it is the best."""
+        self._work(kernel.CONSTRUCT, 1, 0.0)
+        self.keep()
+
+    def keep(self) -> None:
+        """Make the state the best if it is better."""
+        if self.cost < self.best:
+            self.best, self.fewest = self.cost, self.used
+            kernel.write(self.D, self.S, self.rows)
+
+    def adopt(self, rows: Rows) -> None:
+        """Go on from these routes."""
+        kernel.read(self.D, self.S, rows)
+        self.keep()
+
+    def serves(self, request: int) -> bool:
+        """Return whether the state serves a request, by its number."""
+        return bool(self.S[self.S[L.REQUEST_STATE] + 4 * request + L.VEHICLE_OF] >= 0)
+
+    def lower(self, steps: int, heat: float) -> None:
+        """Lower the cost for so many steps at a temperature."""
+        self.best = int(self._work(kernel.LOWER, steps, heat))
+
+    def place(self, steps: int, heat: float) -> bool:
+        """Try for so many steps to place what is absent; return whether nothing is absent any more."""
+        self._work(kernel.SQUEEZE, steps, heat)
+        return self.absent == 0
+
+    def squeeze(self, steps: int, heat: float, floor: int) -> bool:
+        """Close one vehicle after another for so many steps; return whether one could be closed for good."""
+        end = int(self.S[L.STEPS_DONE]) + steps
+        is_fewer = False
+        while (left := end - int(self.S[L.STEPS_DONE])) > 0 and self.place(left, heat):
+            self.keep()
+            is_fewer = True
+            if self.used <= floor or not self.close_easiest():
+                break
+        return is_fewer
+
+    def close_easiest(self) -> bool:
+        """Close the vehicle whose requests have been the least trouble; return whether there was one."""
+        vehicle = kernel.easiest(self.D, self.S)
+        if vehicle >= 0:
+            kernel.close(self.D, self.S, vehicle)
+        return bool(vehicle >= 0)
+
+    def _work(self, mode: int, steps: int, heat: float) -> int:
+        found: int = kernel.work(
+            self.D, self.S, self.rows, self.best, mode, steps, heat, STOPS_TORN, LONGEST_STRING, BLINK
+        )
+        return found
+
+
+class _Clock:
+    """How much of the search is done: by the wall clock, or by steps."""
+
+    def __init__(self, stop: Limit, requests: int) -> None:
+        self.began = time.monotonic()
+        self.is_timed = isinstance(stop, Seconds)
+        self._seconds = stop.seconds if isinstance(stop, Seconds) else math.inf
+        self._kept = 0.0
+        self._steps = ENOUGH_STEPS * requests if isinstance(stop, Seconds) else stop.steps
+        self.steps = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def keep(self, seconds: float) -> None:
+        """Keep so much of the time for what comes after the search."""
+        kept = min(max(self._kept, seconds), 0.3 * (self._seconds + self._kept))
+        self._seconds += self._kept - kept
+        self._kept = kept
+
+    @property
+    def left(self) -> float:
+        """Seconds left; a guess where steps are counted."""
+        return max(0.0, self._seconds - self.seconds) if self.is_timed else math.inf
+
+    @property
+    def done(self) -> float:
+        """From 0 to 1."""
+        by_steps = self.steps / max(1, self._steps)
+        return min(1.0, max(by_steps, self.seconds / max(self._seconds, 1e-9) if self.is_timed else 0.0))
+
+    def steps_for(self, lane: _Lane, until: float) -> int:
+        """How many steps a lane makes before the next meeting, `until` that share of the search at most."""
+        if not self.is_timed:
+            return max(1, min(LANE_STEPS, math.ceil(self._steps * until) - self.steps))
+        seconds = min(MEETING_SECONDS, max(0.002, self._seconds * until - self.seconds))
+        return max(10, int(lane.steps_a_second * seconds))
+
+
+@dataclass
+class _Pool:
+    """Routes that were good once, by their vehicle's class and requests: the cheapest sequence of each."""
+
+    search: "_Search"
+    classes: tuple[int, ...]
+    routes: dict[tuple[int, frozenset[int]], tuple[int, Route]] = field(default_factory=dict)
+    seen: set[tuple[int, bytes]] = field(default_factory=set)
+
+    def add(self, rows: Rows) -> None:
+        """Add the routes of a state."""
+        arrays = self.search.arrays
+        for v in range(rows.shape[0]):
+            nodes = rows[v, 1 : rows[v, 0] + 1]
+            key = (v, nodes.tobytes())
+            if key in self.seen or len(self.routes) >= MOST_POOLED or not (nodes < len(arrays.stops)).any():
+                continue
+            self.seen.add(key)
+            route = arrays.route_of(v, nodes)
+            if route is None:
+                continue
+            numbers = frozenset(arrays.stops[node][0] for node in nodes if node < len(arrays.stops))
+            alone = cost(self.search.unshared, Plan((route,), ()))
+            known = self.routes.get((self.classes[v], numbers))
+            if known is None or alone < known[0]:
+                self.routes[self.classes[v], numbers] = (alone, route)
+
+
+class _Search:
+    """Lanes over the same problem, from a first plan to the last."""
+
+    def __init__(self, problem: RoutingProblem, seed: int, start: Plan | None, near: Near | None, lanes: int) -> None:
+        self.problem = problem
+        self.arrays = Arrays(problem, near)
+        self.near = near
+        self.seed = seed
+        self.lanes = [_Lane(self.arrays, 1_000 * seed + number) for number in range(lanes)]
+        self.plan: Plan | None = None
+        self._told = -math.inf
+        self._told_cost: int | None = None
+        self.unshared = replace(problem, shares=(), prices=replace(problem.prices, balance_per_second=0, below_share=0))
+        begin = near.plan if near else start
+        if begin is not None:
+            rows = self.arrays.rows_of(begin)
+            for lane in self.lanes:
+                lane.adopt(rows)
+
+    def run(self, stop: Limit, watch: Watch | None, should_stop: Callable[[], bool]) -> Plan:
+        """Search until it is time, telling each better plan."""
+        clock = _Clock(stop, len(self.problem.requests))
+        self.clock, self.watch, self.should_stop = clock, watch, should_stop
+        locked = [r for r, request in enumerate(self.problem.requests) if request.locked_to is not None]
+        for lane in self.lanes:
+            lane.construct()
+            if any(not lane.serves(request) for request in locked):
+                # They got into each other's way: begin with what puts them in with second thoughts.
+                lane.adopt(self.arrays.rows_of(first_plan(self.problem, self.seed)))
+        self._tell(is_last=False)
+        is_coupled = bool(
+            self.problem.prices.balance_per_second or any(self.problem.least(share) for share in self.problem.shares)
+        )
+        self.pool = _Pool(self, vehicle_classes(self.problem)) if is_coupled else None
+        with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="lane") as threads:
+            self._threads = threads
+            if self.best.absent:
+                self._fewer_absent(FLEET_SHARE)
+            if self.problem.objective is Objective.VEHICLES_FIRST and not self.near:
+                self._fewer_vehicles(FLEET_SHARE)
+            self._less_cost(1.0 - (CHOICE_SHARE if self.pool else 0.0))
+        if self.pool:
+            self._choose()
+        self._tell(is_last=True)
+        assert self.plan is not None
+        return self.plan
+
+    # -- phases
+
+    def _fewer_vehicles(self, until: float) -> None:
+        """Close one vehicle after another, as long as all that is served finds a place in those left."""
+        for lane in self.lanes:
+            lane.adopt(self.best.rows)
+            self._only_used(lane)
+        began = self.clock.done
+        until = began + (1.0 - began) * until
+        floor = self._least_vehicles()
+        heat = FLEET_HEAT * self._mean_leg()
+        if self.best.absent:
+            return
+        for lane in self.lanes:
+            lane.close_easiest()
+        last = self.clock.done
+        # Longer than its share as long as vehicles keep going.
+        while not self.should_stop() and (
+            (done := self.clock.done) < until or (done < MOST_FLEET_SHARE and done - last < STILL_GOING * done)
+        ):
+            limit = until if done < until else MOST_FLEET_SHARE
+            placed = self._meet(lambda lane, steps: lane.squeeze(steps, heat, floor), limit)
+            if not any(placed):
+                continue
+            last = self.clock.done
+            best = self.best
+            self._tell(is_last=False)
+            if best.fewest <= floor:
+                break
+            for lane in self.lanes:
+                if lane.fewest > best.fewest:
+                    lane.adopt(best.rows)
+                    self._only_used(lane)
+                    lane.close_easiest()
+        for lane in self.lanes:
+            lane.adopt(self.best.rows)
+            self._only_used(lane)
+
+    def _fewer_absent(self, until: float) -> None:
+        """Try to place what found no place, what is often absent first."""
+        until = self.clock.done + (1.0 - self.clock.done) * until
+        heat = FLEET_HEAT * self._mean_leg()
+        while self.clock.done < until and not self.should_stop():
+            placed = self._meet(lambda lane, steps: lane.place(steps, heat), until)
+            for lane in self.lanes:
+                lane.keep()
+            self._tell(is_last=False)
+            if any(placed):
+                break
+        for lane in self.lanes:
+            lane.adopt(self.best.rows)
+
+    def _less_cost(self, until: float) -> None:
+        """Lower the cost while the temperature falls."""
+        began = self.clock.done
+        mean = self._mean_leg()
+        hot, cold = (NEAR_HEAT if self.near else HOT) * mean, COLD * mean
+        exchanged = 0
+        sampled = 0
+        while (done := self.clock.done) < until and not self.should_stop():
+            part = (done - began) / max(1e-9, until - began)
+            heat = hot * (cold / hot) ** part if hot > 0 else 0.0
+            self._meet(lambda lane, steps, heat=heat: lane.lower(steps, heat), until)  # type: ignore[misc]
+            self._tell(is_last=False)
+            if self.pool and part * 200 >= sampled:
+                sampled += 1
+                for lane in self.lanes:
+                    rows = lane.rows.copy()
+                    kernel.write(lane.D, lane.S, rows)
+                    self.pool.add(rows)
+                    self.pool.add(lane.rows)
+            if int(part * EXCHANGES) > exchanged:
+                exchanged += 1
+                best = self.best
+                for lane in self.lanes:
+                    if lane is not best and lane.best > best.best:
+                        lane.adopt(best.rows)
+
+    def _choose(self) -> None:
+        """Choose a plan from all routes seen, under the rules that couple vehicles."""
+        assert self.pool
+        for lane in self.lanes:
+            self.pool.add(lane.rows)
+        best = self.arrays.plan_of(self.best.rows)
+        index = {vehicle.id: v for v, vehicle in enumerate(self.problem.vehicles)}
+        found = list(self.pool.routes.items())
+        candidates = [
+            Candidate(
+                index[route.vehicle_id],
+                numbers,
+                price,
+                route.end_seconds - route.start_seconds,
+                frozenset(k for k, hub in enumerate(self.problem.hub_limits) if _calls_at(route, hub.point)),
+            )
+            for (_, numbers), (price, route) in found
+        ]
+        hint = [
+            k
+            for k, ((_, _), (_, route)) in enumerate(found)
+            if any(route.request_ids == other.request_ids for other in best.routes)
+        ]
+        chosen = choose(
+            self.problem,
+            candidates,
+            seconds=max(0.5, self.clock.left) if self.clock.is_timed else 60.0,
+            seed=self.seed,
+            hint=hint,
+            deterministic=None if self.clock.is_timed else 2.0,
+        )
+        plan = self._assembled([found[k][1][1] for k in chosen]) if chosen else best
+        self.plan = min((best, plan), key=lambda one: rank(self.problem, one))
+
+    def _assembled(self, routes: list[Route]) -> Plan:
+        """Return the plan of these routes, each given a vehicle of its class."""
+        classes = vehicle_classes(self.problem)
+        free: dict[int, list[int]] = {}
+        for v, kind in enumerate(classes):
+            free.setdefault(kind, []).append(v)
+        index = {vehicle.id: v for v, vehicle in enumerate(self.problem.vehicles)}
+        rows = self.arrays.empty_rows()
+        late = []
+        for route in routes:  # their own vehicles first
+            v = index[route.vehicle_id]
+            if v in free[classes[v]]:
+                free[classes[v]].remove(v)
+                self.arrays.put(rows, v, route)
+            else:
+                late.append((v, route))
+        for v, route in late:
+            self.arrays.put(rows, free[classes[v]].pop(), route)
+        return self.arrays.plan_of(rows)
+
+    # -- together
+
+    @property
+    def best(self) -> _Lane:
+        """The lane with the best routes."""
+        return min(self.lanes, key=lambda lane: lane.best)
+
+    def _meet(self, work: Callable[[_Lane, int], object], until: float) -> list[object]:
+        """Let every lane do its work, then wait for all."""
+        steps = [self.clock.steps_for(lane, until) for lane in self.lanes]
+
+        def one(lane: _Lane, count: int) -> object:
+            began, before = time.perf_counter(), int(lane.S[L.STEPS_DONE])
+            result = work(lane, count)
+            done = int(lane.S[L.STEPS_DONE]) - before
+            if done:
+                rate = done / max(1e-6, time.perf_counter() - began)
+                lane.steps_a_second = 0.7 * lane.steps_a_second + 0.3 * rate
+            return result
+
+        results = list(self._threads.map(one, self.lanes, steps))
+        self.clock.steps += max(steps)
+        return results
+
+    def _tell(self, *, is_last: bool) -> None:
+        best = self.best
+        is_due = self.watch is not None and self.clock.seconds - self._told >= TELL_SECONDS
+        if self.plan is None or ((is_due or is_last) and best.best != self._told_cost):
+            began = time.monotonic()
+            plan = self.arrays.plan_of(best.rows)
+            if self.clock.is_timed:
+                self.clock.keep(1.5 * (time.monotonic() - began))
+            if self.plan is None or self._rank(plan) < self._rank(self.plan):
+                self.plan = plan
+                self._told, self._told_cost = self.clock.seconds, best.best
+                if self.watch:
+                    self.watch(self.clock.seconds, plan)
+            elif is_last and self._rank(plan) == self._rank(self.plan):
+                self.plan = plan
+
+    def _rank(self, plan: Plan) -> tuple[int, ...]:
+        changes = change_cost(self.near, plan) if self.near else 0
+        *before, money = rank(self.problem, plan)
+        return (*before, money + changes)
+
+    def _only_used(self, lane: _Lane) -> None:
+        kernel.open_all(lane.D, lane.S)
+        kernel.close_unused(lane.S)
+
+    def _mean_leg(self) -> float:
+        """Return the mean price of a leg in the best plan."""
+        lane = self.best
+        fixed = int(kernel.fixed(lane.D, lane.S))
+        absent = int(lane.S[L.ABSENT_NOW])
+        legs = 2 * (len(self.problem.requests) - lane.absent) + lane.used
+        return max(0.0, (lane.cost - absent - fixed) / max(1, legs))
+
+    def _least_vehicles(self) -> int:
+        """Return a number of vehicles below which no plan can go: one, or what locked requests need."""
+        locked = {request.locked_to for request in self.problem.requests if request.locked_to is not None}
+        return max(1, len(locked))
+
+
+def _calls_at(route: Route, point: int) -> bool:
+    return any(visit.point == point for visit in route.visits)

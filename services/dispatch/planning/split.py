@@ -1,0 +1,562 @@
+"""Big days: a problem is cut into parts, each is searched by itself, and what they give is one plan again.
+
+The first cut goes through the requests, as the places lie; every later one through the routes of the plan so far, each
+time along other lines, so that borders move. A part is a problem of its own, with its own vehicles and the matrices of
+its own points. Parts never share a vehicle or a request; of what they share, each has its allotment:
+
+- A share of the contract, a fleet limit or a hub limit is divided into whole numbers: what the routes of a part use of
+  it already, and of what is still free as much as belongs to its vehicles (of a hub: to its requests), remainders to
+  the largest. So the parts together never use more than there is, whichever of their plans is kept.
+- A minimal share and the balance of hours are prices: a part gets its allotment of the first and the balance among its
+  own. What that does to the whole is seen when the part comes back: its plan is kept where the whole costs no more.
+
+Source: decomposition by route barycentres, Santini et al. (2023); by neighbouring routes, POPMUSIC, Taillard and Voss
+(2002). Places without coordinates: landmarks and multidimensional scaling, de Silva and Tenenbaum (2004).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, rank
+from services.dispatch.planning.problem import FleetLimit, HubLimit, Request, RoutingProblem, Share, Stop
+from services.dispatch.planning.stop import Limit, Seconds, Steps, Watch
+
+BIG_REQUESTS = 750
+"""From so many requests on a day is cut."""
+
+PART_REQUESTS = 300
+"""About how many requests a part has."""
+
+ROUNDS = 6
+"""How often a day is cut, where the time allows it."""
+
+FIRST_ROUND = 0.4
+"""The first round's part of the time: it begins with nothing."""
+
+LEAST_SECONDS = 2.0
+"""What a part is searched for at least before another round is worth its overhead."""
+
+SHORTEST_SECONDS = 0.05
+LANDMARKS = 60
+DIMENSIONS = 3
+
+BLOCK = 8
+"""Vehicles that are dealt to both sides of a cut together: alike in what they can do, apart in where they start."""
+
+SolvePart = Callable[[RoutingProblem, Limit, int, Plan | None], Plan]
+"""Searches one part on one core: problem, when to stop, seed, plan to start from; called in several threads at once."""
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A problem of its own within a greater one, with what the plan so far says of it."""
+
+    problem: RoutingProblem
+    start: Plan | None
+
+
+def solve_big(
+    problem: RoutingProblem,
+    stop: Limit,
+    seed: int = 0,
+    *,
+    solve_part: SolvePart,
+    watch: Watch | None = None,
+    start: Plan | None = None,
+    workers: int = 2,
+    size: int = PART_REQUESTS,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Plan:
+    """Return the best plan found by cutting the day into parts of about `size` requests, `workers` at a time.
+
+    `solve_part` is called in so many threads. `watch` hears of each better plan of the whole; `start` is a plan to
+    start from. `should_stop` is asked before each part whether the best plan so far is wanted now. With `Steps`, which
+    are divided among all parts, the same problem and seed give the same plan.
+    """
+    began = monotonic()
+    cutter = _Cutter(problem, seed)
+    clock = _Clock(stop, began, cutter.count(size, workers), workers, should_stop)
+    best = start
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="part") as threads:
+        for number in range(clock.rounds):
+            if best is not None and should_stop():
+                break
+            parts = cutter.cut(best, size, workers, number)
+
+            def searched(one: int, parts: list[Part] = parts, number: int = number) -> Plan:
+                part = parts[one]
+                if part.start is not None and should_stop():
+                    return part.start
+                limit = clock.of_part(number, one, len(parts))
+                return solve_part(part.problem, limit, seed + 1_000 * number + one, part.start)
+
+            is_first = best is None
+            plan = best or join(problem, ())
+            for part, answer in zip(parts, threads.map(searched, range(len(parts))), strict=True):
+                changed = _with_part(problem, plan, part, answer)
+                before, after = rank(problem, plan), rank(problem, changed)
+                if is_first or after <= before:
+                    plan = changed
+                # What must not be left out is in a first plan only when every part has been heard.
+                is_whole = not (is_first and cutter.has_locks) or part is parts[-1]
+                if watch and is_whole and (is_first or after < before):
+                    watch(monotonic() - began, plan)
+            best = plan
+    return best or join(problem, ())
+
+
+def split(problem: RoutingProblem, plan: Plan | None, size: int, *, seed: int = 0) -> list[Part]:
+    """Return parts of about `size` requests: no vehicle and no request is in two of them.
+
+    With a plan its routes stay whole, and the left out are offered where a vehicle may carry them; another seed cuts
+    elsewhere. A request that no vehicle can carry is in no part.
+    """
+    return _Cutter(problem, seed).cut(plan, size, 1, seed)
+
+
+def join(problem: RoutingProblem, plans: Iterable[Plan]) -> Plan:
+    """Return the routes of all parts as one plan of the whole; each request that nobody serves is left out."""
+    return _of_routes(problem, [_renumbered(problem, route) for plan in plans for route in plan.routes])
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+class _Clock:
+    """Gives each part its time: rounds share it as `FIRST_ROUND` says, a round's parts evenly, wave by wave."""
+
+    def __init__(self, stop: Limit, began: float, parts: int, workers: int, should_stop: Callable[[], bool]) -> None:
+        self._stop, self._began, self._workers, self._should_stop = stop, began, workers, should_stop
+        self.rounds = ROUNDS if parts > 1 else 1
+        if isinstance(stop, Seconds):
+            waves = -(-parts // workers)
+            self.rounds = max(1, min(self.rounds, int(stop.seconds / (waves * LEAST_SECONDS))))
+        first = FIRST_ROUND if self.rounds > 1 else 1.0
+        later = (1.0 - first) / max(1, self.rounds - 1)
+        self._until = [first + later * number for number in range(self.rounds)]
+
+    def of_part(self, number: int, one: int, parts: int) -> Limit:
+        """Return when part `one` of a round ends; with seconds, of what is left as it begins."""
+        if isinstance(self._stop, Steps):
+            before = self._until[number - 1] if number else 0.0
+            return Steps(max(1, round(self._stop.steps * (self._until[number] - before) / parts)))
+        left = self._began + self._stop.seconds * self._until[number] - monotonic()
+        wanted = 0.0 if self._should_stop() else left / -(-(parts - one) // self._workers)
+        return Seconds(max(SHORTEST_SECONDS, wanted))
+
+
+# -- cutting -----------------------------------------------------------------------------------------------------------
+
+
+class _Cutter:
+    """Cuts one problem again and again; what does not change between cuts is computed once."""
+
+    def __init__(self, problem: RoutingProblem, seed: int) -> None:
+        self._problem = problem
+        self._seed = seed
+        self._places = _places(problem, np.random.default_rng(seed))
+        self._may = _may_carry(problem)
+        self.has_locks = any(request.locked_to is not None for request in problem.requests)
+        stops = [[stop for _, _, stop in request.stops] for request in problem.requests]
+        self._centres = self._middles([[stop.point for stop in own] for own in stops])
+        self._homes = self._middles([[one.start_point, one.end_point] for one in problem.vehicles])
+        self._whens = np.array(
+            [np.mean([stop.window_start_seconds + stop.window_end_seconds for stop in own]) / 2 for own in stops]
+        )
+        self._alike = _alike(problem)
+
+    def _middles(self, points: Sequence[Sequence[int]]) -> Floats:
+        return np.array([self._places[own].mean(axis=0) for own in points]).reshape(-1, DIMENSIONS)
+
+    def count(self, size: int, workers: int) -> int:
+        """Return how many parts there will be: as many for each worker, if there are that many vehicles."""
+        wanted = -(-len(self._problem.requests) // size)
+        return max(1, min(-(-wanted // workers) * workers, len(self._problem.vehicles)))
+
+    def cut(self, plan: Plan | None, size: int, workers: int, number: int) -> list[Part]:
+        """Return the parts of the cut with this number."""
+        count = self.count(size, workers)
+        rng = np.random.default_rng([self._seed, number])
+        of_vehicle = np.zeros(len(self._problem.vehicles), np.intp)
+        of_request = np.full(len(self._problem.requests), -1, np.intp)
+        if plan is None:
+            self._cut_requests(np.flatnonzero(self._may.any(axis=1)), count, of_vehicle, of_request)
+        else:
+            self._cut_routes(plan, count, rng, of_vehicle, of_request)
+        self._place_the_rest(of_vehicle, of_request, count, number)
+        chosen = [(np.flatnonzero(of_request == part), np.flatnonzero(of_vehicle == part)) for part in range(count)]
+        chosen = [(requests, vehicles) for requests, vehicles in chosen if len(requests)]
+        allotted = _allotted(self._problem, plan, chosen)
+        return [
+            _part(self._problem, plan, requests, vehicles, allotment)
+            for (requests, vehicles), allotment in zip(chosen, allotted, strict=True)
+        ]
+
+    def _cut_requests(self, requests: Indices, count: int, of_vehicle: Indices, of_request: Indices) -> None:
+        """Cut what can be carried as it lies; each side gets vehicles for its work, of every kind."""
+        work = np.array([_work(self._problem, request) for request in self._problem.requests], np.float64)
+
+        def cut(requests: Indices, vehicles: Indices, first: int, count: int) -> None:
+            if count == 1:
+                of_request[requests], of_vehicle[vehicles] = first, first
+                return
+            near = count // 2
+            axis = _longest_axis(self._centres[requests])
+            along = self._centres[requests] @ axis
+            order = requests[np.argsort(along, kind="stable")]
+            border = max(1, round(len(order) * near / count)) if len(order) else 0
+            sides = order[:border], order[border:]
+            weight = work[requests].sum()
+            part = float(work[sides[0]].sum() / weight) if weight else near / count
+            chosen = _dealt(vehicles, self._homes @ axis, part, at_least=(near, count - near))
+            cut(sides[0], vehicles[chosen], first, near)
+            cut(sides[1], vehicles[~chosen], first + near, count - near)
+
+        cut(requests, self._alike, 0, count)
+
+    def _cut_routes(
+        self, plan: Plan, count: int, rng: np.random.Generator, of_vehicle: Indices, of_request: Indices
+    ) -> None:
+        """Cut the routes, and what is left out, by where and when they are, along lines drawn by chance.
+
+        Idle vehicles follow as those of the first cut do.
+        """
+        index = {request.id: r for r, request in enumerate(self._problem.requests)}
+        owner = {vehicle.id: v for v, vehicle in enumerate(self._problem.vehicles)}
+        owners = [owner[route.vehicle_id] for route in plan.routes]
+        idle = self._alike[~np.isin(self._alike, owners)]
+        of_route = [[index[request_id] for request_id in route.request_ids] for route in plan.routes]
+        left_out = [index[item.request_id] for item in plan.left_out if self._may[index[item.request_id]].any()]
+        # First the routes, then each left out request as if it were one.
+        groups = [*of_route, *([request] for request in left_out)]
+        sizes = np.array([len(own) for own in groups])
+        where = np.array([self._centres[own].mean(axis=0) for own in groups]).reshape(-1, DIMENSIONS)
+        when = np.array([*((one.start_seconds + one.end_seconds) / 2 for one in plan.routes), *self._whens[left_out]])
+        # Between nothing and half as much as the place: whom the clock keeps apart can rarely exchange anything.
+        hours = when * (where.std() / when.std() * rng.uniform(0.0, 0.5) if len(when) and when.std() else 0.0)
+        features = np.column_stack([where, hours])
+
+        def cut(chosen: Indices, idle: Indices, first: int, count: int) -> None:
+            if count == 1:
+                of_vehicle[idle] = first
+                for group in chosen:
+                    of_request[groups[group]] = first
+                    if group < len(owners):
+                        of_vehicle[owners[group]] = first
+                return
+            near = count // 2 if rng.random() < 0.5 else count - count // 2
+            own = features[chosen]
+            # A mix of them by chance lies along their longer axes more often than across.
+            axis = (own - own.mean(axis=0)).T @ rng.standard_normal(len(own)) if len(own) else np.ones(own.shape[1])
+            order = chosen[np.argsort(own @ axis, kind="stable")]
+            reached = np.cumsum(sizes[order])
+            border = int(np.searchsorted(reached, reached[-1] * near / count)) if len(order) else 0
+            goes = _dealt(idle, self._homes @ axis[:DIMENSIONS], near / count)
+            cut(order[:border], idle[goes], first, near)
+            cut(order[border:], idle[~goes], first + near, count - near)
+
+        cut(np.arange(len(groups)), idle, 0, count)
+
+    def _place_the_rest(self, of_vehicle: Indices, of_request: Indices, count: int, number: int) -> None:
+        """Put what no vehicle of its part may carry into a near part that has one: from cut to cut into another."""
+        may = np.zeros((len(of_request), count), bool)
+        for part in range(count):
+            may[:, part] = self._may[:, of_vehicle == part].any(axis=1)
+        centres = np.full((count, self._centres.shape[1]), np.inf)
+        for part in range(count):
+            own = self._centres[of_request == part]
+            if len(own):
+                centres[part] = own.mean(axis=0)
+        for request in np.flatnonzero(may.any(axis=1)):
+            part = of_request[request]
+            if not may[request, part]:
+                able = np.flatnonzero(may[request])
+                away = np.linalg.norm(centres[able] - self._centres[request], axis=1)
+                nearest = able[np.argsort(away, kind="stable")]
+                of_request[request] = nearest[number % min(3, len(nearest))]
+
+
+def _places(problem: RoutingProblem, rng: np.random.Generator) -> Floats:
+    """Return (n, DIMENSIONS) places whose distances are about the seconds between the points, both ways' mean."""
+    size = len(problem.points)
+    used = np.unique(
+        [
+            *(stop.point for request in problem.requests for _, _, stop in request.stops),
+            *(point for vehicle in problem.vehicles for point in (vehicle.start_point, vehicle.end_point)),
+        ]
+    ).astype(np.intp)
+    placed = np.zeros((size, DIMENSIONS))
+    marks = np.sort(rng.permutation(used)[:LANDMARKS])
+    if not len(marks):
+        return placed
+    to_marks = (problem.travel_seconds[:, marks] + problem.travel_seconds[marks, :].T) / 2.0
+    # What cannot be reached is far away, not at infinity: else everything else lies in one place.
+    to_marks = np.minimum(to_marks, 4.0 * max(1.0, float(np.median(to_marks[used]))))
+    squares = to_marks**2
+    between = squares[marks]
+    means = between.mean(axis=0)
+    centred = -(between - means - means[:, None] + means.mean()) / 2
+    values, vectors = np.linalg.eigh((centred + centred.T) / 2)
+    kept = [index for index in np.argsort(values)[::-1][:DIMENSIONS] if values[index] > 1e-6]
+    for axis, index in enumerate(kept):
+        placed[:, axis] = -(squares - means) @ (vectors[:, index] / np.sqrt(values[index])) / 2
+    return placed
+
+
+def _may_carry(problem: RoutingProblem) -> NDArray[np.bool_]:
+    """Return (requests, vehicles): who may and can carry what, whatever the time."""
+    rules: dict[tuple[object, ...], NDArray[np.bool_]] = {}
+    may = np.zeros((len(problem.requests), len(problem.vehicles)), bool)
+    capacities = np.array([vehicle.capacities for vehicle in problem.vehicles])
+    for number, request in enumerate(problem.requests):
+        key = (
+            request.skills,
+            request.allowed_vehicles,
+            request.forbidden_vehicles,
+            request.allowed_groups,
+            request.forbidden_groups,
+            request.locked_to,
+        )
+        if key not in rules:
+            empty = replace(request, pickups=())
+            rules[key] = np.array([can_carry(vehicle, empty) for vehicle in problem.vehicles], bool)
+        may[number] = rules[key]
+        if request.pickups and len(problem.vehicles):
+            may[number] &= (np.sum([stop.loads for stop in request.pickups], axis=0) <= capacities).all(axis=1)
+    return may
+
+
+def _alike(problem: RoutingProblem) -> Indices:
+    """Return the vehicles in an order in which neighbours can do about the same; where they start does not matter."""
+    named = {share.group for share in problem.shares}
+    for request in problem.requests:
+        named |= {*(request.allowed_groups or ()), *request.forbidden_groups}
+    kinds = [
+        (
+            one.group if one.group in named else "",
+            sorted(one.skills),
+            one.shift_start_seconds,
+            one.shift_end_seconds,
+            one.capacities,
+        )
+        for one in problem.vehicles
+    ]
+    return np.array(sorted(range(len(kinds)), key=kinds.__getitem__), np.intp)
+
+
+def _work(problem: RoutingProblem, request: Request) -> int:
+    """About how long a request keeps a courier busy: its services and the ride from its first stop to its last."""
+    stops = [stop for _, _, stop in request.stops]
+    ride = int(problem.travel_seconds[stops[0].point, stops[-1].point])
+    return ride + sum(stop.duration_seconds for stop in stops)
+
+
+def _longest_axis(points: Floats) -> Floats:
+    """Return the direction in which the points are spread most."""
+    if len(points) < 2:
+        return np.ones(points.shape[1])
+    axis: Floats = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]
+    return axis
+
+
+def _dealt(vehicles: Indices, along: Floats, part: float, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.bool_]:
+    """Return which vehicles go to the near side, about `part` of them: of each block of similar ones the nearest."""
+    wanted = round(len(vehicles) * part)
+    wanted = min(max(wanted, at_least[0]), len(vehicles) - at_least[1])
+    chosen = np.zeros(len(vehicles), bool)
+    for begin in range(0, len(vehicles), BLOCK):
+        block = np.arange(begin, min(begin + BLOCK, len(vehicles)))
+        take = round(wanted * (block[-1] + 1) / len(vehicles)) - int(chosen.sum())
+        chosen[block[np.argsort(along[vehicles[block]], kind="stable")][:take]] = True
+    return chosen
+
+
+# -- allotments --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Allotment:
+    """What a part may use of what all share, in the order of the problem's shares and limits."""
+
+    most: tuple[int, ...]
+    least: tuple[int, ...]
+    fleet: tuple[int, ...]
+    hubs: tuple[int, ...]
+
+
+def _allotted(
+    problem: RoutingProblem, plan: Plan | None, chosen: Sequence[tuple[Indices, Indices]]
+) -> list[_Allotment]:
+    """Divide the shares and limits among parts of these requests and vehicles."""
+    vehicles = [[problem.vehicles[v] for v in own] for _, own in chosen]
+    served = _served(problem, plan)
+    used = [[one for one in own if one.id in served] for own in vehicles]
+
+    def of_share(share: Share, total: int) -> list[int]:
+        members = [[one for one in own if one.group == share.group] for own in vehicles]
+        return _divided(
+            total,
+            [sum(len(served.get(one.id, ())) for one in own) for own in members],
+            [len(own) for own in members],
+        )
+
+    def of_fleet(limit: FleetLimit) -> list[int]:
+        here = [[sum(one.id in limit.vehicles for one in own) for own in side] for side in (used, vehicles)]
+        return _divided(limit.at_most, *here)
+
+    def of_hub(hub: HubLimit) -> list[int]:
+        callers = [sum(any(_calls(request, hub) for request in served[one.id]) for one in own) for own in used]
+        return _divided(hub.at_most, callers, [sum(_calls(problem.requests[r], hub) for r in own) for own, _ in chosen])
+
+    columns = (
+        [of_share(share, problem.most(share)) for share in problem.shares],
+        [of_share(share, problem.least(share)) for share in problem.shares],
+        [of_fleet(limit) for limit in problem.fleet_limits],
+        [of_hub(hub) for hub in problem.hub_limits],
+    )
+    return [_Allotment(*(tuple(one[part] for one in column) for column in columns)) for part in range(len(chosen))]
+
+
+def _served(problem: RoutingProblem, plan: Plan | None) -> dict[str, list[Request]]:
+    """Return what each vehicle serves, for certain: by the plan, without one what is locked to it."""
+    served: dict[str, list[Request]] = {}
+    if plan is None:
+        for request in problem.requests:
+            if request.locked_to is not None:
+                served.setdefault(request.locked_to, []).append(request)
+    else:
+        for route in plan.routes:
+            served[route.vehicle_id] = [problem.requests_by_id[request_id] for request_id in route.request_ids]
+    return served
+
+
+def _calls(request: Request, hub: HubLimit) -> bool:
+    return any(stop.point == hub.point for _, _, stop in request.stops)
+
+
+def _divided(total: int, used: Sequence[int], weights: Sequence[int]) -> list[int]:
+    """Divide a total into whole numbers: to each what it uses, and of the rest by weight, remainders to the largest.
+
+    Where less is there than is used, each gives up in proportion.
+    """
+    base = np.array(used, np.int64)
+    rest = total - int(base.sum())
+    if rest < 0:
+        return _divided(total, [0] * len(used), used)
+    if not sum(weights):
+        weights = [1] * len(weights)
+    exact = rest * np.array(weights, np.float64) / sum(weights)
+    given = np.floor(exact).astype(np.int64)
+    largest = np.argsort(given - exact, kind="stable")
+    given[largest[: rest - int(given.sum())]] += 1
+    return [int(number) for number in base + given]
+
+
+# -- parts and wholes --------------------------------------------------------------------------------------------------
+
+
+def _part(
+    problem: RoutingProblem, plan: Plan | None, requests: Indices, vehicles: Indices, allotment: _Allotment
+) -> Part:
+    """Make a problem of some requests and vehicles, and the plan of it that the whole's plan contains."""
+    own_vehicles = [problem.vehicles[v] for v in vehicles]
+    own_requests = [problem.requests[r] for r in requests]
+    points = sorted(
+        {stop.point for request in own_requests for _, _, stop in request.stops}
+        | {point for vehicle in own_vehicles for point in (vehicle.start_point, vehicle.end_point)}
+    )
+    number_of = {point: number for number, point in enumerate(points)}
+    ids = frozenset(vehicle.id for vehicle in own_vehicles)
+    has_prices = any(request.left_out_price is not None for request in own_requests)
+
+    def placed(stop: Stop) -> Stop:
+        return replace(stop, point=number_of[stop.point])
+
+    def owned(request: Request) -> Request:
+        allowed = request.allowed_vehicles
+        return replace(
+            request,
+            pickups=tuple(map(placed, request.pickups)),
+            drops=tuple(map(placed, request.drops)),
+            allowed_vehicles=None if allowed is None else allowed & ids,
+            forbidden_vehicles=request.forbidden_vehicles & ids,
+            # "More than any way of serving it" is less in a part than in the whole, other prices are not.
+            left_out_price=problem.left_out_price(request) if has_prices else None,
+        )
+
+    part = RoutingProblem(
+        points=tuple(problem.points[point] for point in points),
+        requests=tuple(map(owned, own_requests)),
+        vehicles=tuple(
+            replace(one, start_point=number_of[one.start_point], end_point=number_of[one.end_point])
+            for one in own_vehicles
+        ),
+        travel_seconds=_rows_and_columns(problem.travel_seconds, points),
+        travel_metres=_rows_and_columns(problem.travel_metres, points),
+        prices=problem.prices,
+        objective=problem.objective,
+        shares=_shares(problem, len(own_requests), allotment),
+        fleet_limits=tuple(
+            replace(limit, vehicles=limit.vehicles & ids, at_most=at_most)
+            for limit, at_most in zip(problem.fleet_limits, allotment.fleet, strict=True)
+            if limit.vehicles & ids
+        ),
+        hub_limits=tuple(
+            replace(hub, point=number_of[hub.point], at_most=at_most)
+            for hub, at_most in zip(problem.hub_limits, allotment.hubs, strict=True)
+            if hub.point in number_of
+        ),
+    )
+    if plan is None:
+        return Part(part, None)
+    routes = [_renumbered(part, route) for route in plan.routes if route.vehicle_id in ids]
+    return Part(part, _of_routes(part, routes))
+
+
+def _shares(problem: RoutingProblem, count: int, allotment: _Allotment) -> tuple[Share, ...]:
+    """Return the shares of a part with so many requests: as many thousandths as give its numbers, never more."""
+    shares = []
+    left = 1000
+    for share, most, least in zip(problem.shares, allotment.most, allotment.least, strict=True):
+        at_most = min(1000, 1000 * most // count)
+        at_least = min(at_most, left, -(-1000 * least // count))
+        left -= at_least
+        shares.append(replace(share, at_least_permille=at_least, at_most_permille=at_most))
+    return tuple(shares)
+
+
+def _rows_and_columns(matrix: NDArray[np.int64], points: Sequence[int]) -> NDArray[np.int64]:
+    cells: NDArray[np.int64] = matrix[np.ix_(points, points)]
+    cells.flags.writeable = False
+    return cells
+
+
+def _renumbered(problem: RoutingProblem, route: Route) -> Route:
+    """Return the route with the points as this problem numbers them."""
+    requests = problem.requests_by_id
+    return replace(
+        route,
+        visits=tuple(
+            replace(visit, point=requests[visit.request_id].stop(visit.kind, visit.number).point)
+            for visit in route.visits
+        ),
+    )
+
+
+def _of_routes(problem: RoutingProblem, routes: Sequence[Route]) -> Plan:
+    served = {visit.request_id for route in routes for visit in route.visits}
+    return Plan(tuple(routes), tuple(LeftOut(one.id) for one in problem.requests if one.id not in served))
+
+
+def _with_part(problem: RoutingProblem, plan: Plan, part: Part, answer: Plan) -> Plan:
+    """Return the whole's plan with a part's answer in place of what it said of that part's vehicles."""
+    others = [route for route in plan.routes if route.vehicle_id not in part.problem.vehicles_by_id]
+    return _of_routes(problem, [*others, *(_renumbered(problem, route) for route in answer.routes)])

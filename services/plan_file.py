@@ -1,0 +1,318 @@
+"""`tournee plan`: plans a file on its own, without the house; kept light, because somebody waits for its start."""
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from services.dispatch.planning import document
+from services.dispatch.planning.instances import FORMATS, Instance, detect, read
+from services.dispatch.planning.plan import Plan, cost, rank
+from services.dispatch.planning.problem import RoutingProblem
+from services.kit.errors import DomainError, Refusals
+
+ENGINES = ("search", "ortools")
+LOOKS_PER_SECOND = 5
+MOST_TOLD = 20
+"""Faults of a file that are written out; the others are counted."""
+
+
+class UnreadableFile(DomainError):
+    """The file cannot be read, or what comes out of it not written."""
+
+    code = "unreadable-file"
+    title = "Fichier inaccessible"
+
+
+class Interrupted(BaseException):
+    """Somebody asked us to stop; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass(slots=True)
+class Task:
+    """A file to plan, and what became of it so far.
+
+    `instance` is None for our own format. A line of `trace` is seconds, vehicles and distance of a plan that serves
+    everything (benchmarks), or an object that tells as much of any better plan.
+    """
+
+    name: str
+    problem: RoutingProblem
+    instance: Instance | None = None
+    positions: list[tuple[float, float]] | None = None
+    travel_is_estimated: bool = False
+    best: Plan | None = None
+    trace: list[Any] = field(default_factory=list)
+
+    def note(self, seconds: float, plan: Plan) -> None:
+        """Keep a better plan."""
+        self.best = plan
+        if self.instance is None:
+            self.trace.append(
+                {
+                    "seconds": round(seconds, 3),
+                    "left_out": len(plan.left_out),
+                    "vehicles": len(plan.routes),
+                    "cost": cost(self.problem, plan),
+                }
+            )
+        elif not plan.left_out:
+            self.trace.append([round(seconds, 3), len(plan.routes), self.instance.distance(plan)])
+
+    @property
+    def progress(self) -> str:
+        """What there is so far, in a few words."""
+        if self.best is None:
+            return "pas encore de plan"
+        ridden = self.instance.distance(self.best) if self.instance else self.best.travel_metres / 1000
+        unit = "" if self.instance else " km"
+        return f"vacations : {len(self.best.routes)}, trajet : {ridden:.1f}{unit}, de côté : {len(self.best.left_out)}"
+
+    def answer(self, plan: Plan) -> str:
+        """Return the JSON to be written; the plan was judged and found without fault."""
+        if self.instance is not None:
+            return json.dumps({"routes": self.instance.routes(plan), "trace": self.trace}) + "\n"
+        written = {
+            **document.plan_document(self.problem, plan),
+            "cost": cost(self.problem, plan),
+            "violations": [],
+            "travel_is_estimated": self.travel_is_estimated,
+            "trace": self.trace,
+        }
+        return json.dumps(written, ensure_ascii=False, indent=2) + "\n"
+
+    def picture(self, plan: Plan) -> str:
+        """Return the plan as SVG."""
+        from services.dispatch.planning.drawing import Progress, draw, kilometres, plane
+
+        is_flat = self.instance is not None and self.instance.is_flat
+        return draw(
+            self.problem,
+            plan,
+            self.positions if is_flat or not self.positions else plane(self.positions),
+            [
+                Progress(*line) if self.instance else Progress(line["seconds"], line["vehicles"], line["cost"])
+                for line in self.trace
+            ],
+            title=self.name,
+            ridden=self._ridden if self.instance else kilometres,
+        )
+
+    def _ridden(self, plan: Plan) -> str:
+        assert self.instance
+        return f"{self.instance.distance(plan):.1f}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--format", choices=FORMATS, help="of the file; by default what it looks like")
+    parser.add_argument(
+        "--seconds",
+        type=_number(float, 0.01, 1_000_000),
+        default=10.0,
+        metavar="S",
+        help="to search for; 10 by default",
+    )
+    parser.add_argument(
+        "--steps", type=_number(int, 1, 10**12), metavar="N", help="instead of a time: the same plan each time"
+    )
+    parser.add_argument("--seed", type=_number(int, 0, 2**32 - 1), default=0, metavar="N")
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0])
+    parser.add_argument("--out", type=Path, metavar="plan.json", help="instead of standard output")
+    parser.add_argument("--plot", type=Path, metavar="plan.svg", help="a picture of the plan")
+    parser.set_defaults(run=run)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `tournee plan` with these arguments and exit."""
+    parser = argparse.ArgumentParser(prog="tournee plan", description="Plan a file.")
+    add_arguments(parser)
+    sys.exit(run(parser.parse_args(arguments)))
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Plan a file; return 0, or 2 where it cannot be done as asked, 1 where it failed.
+
+    Stopped by Ctrl-C or SIGTERM it writes the best plan it has and ends the process with 130 or 143.
+    """
+    try:
+        with _heard():
+            _check_places(asked.out, asked.plot)
+            return _plan(load(asked.file, asked.format), asked)
+    except DomainError as error:
+        errors = error.errors if isinstance(error, Refusals) else (error,)
+        for fault in errors[:MOST_TOLD]:
+            _say(fault.detail)
+        if len(errors) > MOST_TOLD:
+            _say(f"Et {len(errors) - MOST_TOLD} autres fautes.")
+        return 2
+    except Interrupted as stopped:
+        _say("Interrompu avant le premier plan ; rien n'est écrit.")
+        return 128 + stopped.number
+
+
+def load(path: Path, form: str | None = None) -> Task:
+    """Read a file to plan. Raises a DomainError that says what is wrong with it."""
+    try:
+        whole = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"Le fichier {path} ne peut pas être lu ; vérifiez son nom et vos droits.") from error
+    text = whole.decode("utf-8-sig", errors="replace")
+    form = form or detect(text)
+    if form != "json":
+        instance = read(text, form)
+        return Task(path.stem, instance.problem, instance, [(float(x), float(y)) for x, y in instance.positions])
+    if "\ufffd" in text and b"\xef\xbf\xbd" not in whole:
+        raise UnreadableFile(f"Le fichier {path} n'est pas en UTF-8 ; enregistrez-le ainsi.")
+    given = document.parse(text)
+    problem = document.from_document(given, _travel)
+    assert isinstance(given, dict)
+    is_estimated = any(given.get(name) is None for name in document.MATRICES)
+    return Task(path.stem, problem, None, document.positions(given), is_estimated)
+
+
+def _plan(task: Task, asked: argparse.Namespace) -> int:
+    done = threading.Event()
+    failures: list[BaseException] = []
+    threading.Thread(target=_search, args=(task, asked, done, failures), daemon=True).start()
+    stopped = None
+    try:
+        _wait(task, done, None if asked.steps else asked.seconds)
+    except Interrupted as error:
+        stopped = error
+    if task.best is None:
+        raise failures[0] if failures else stopped or RuntimeError("the search ended without a plan")
+    code = _hand_over(task, task.best, asked)
+    if failures:
+        _say(f"La recherche a échoué ({failures[0]!r}) ; le meilleur plan trouvé est écrit.")
+        code = 1
+    if stopped:
+        _say("Interrompu ; le meilleur plan trouvé est écrit.")
+        sys.stdout.flush()
+        os._exit(code or 128 + stopped.number)  # the search is still at it and hears nothing
+    return code
+
+
+def _search(task: Task, asked: argparse.Namespace, done: threading.Event, failures: list[BaseException]) -> None:
+    from services.dispatch.planning.solve import Seconds, Steps, solve
+
+    began = time.monotonic()
+    stop = Steps(asked.steps) if asked.steps else Seconds(asked.seconds)
+    try:
+        plan = solve(task.problem, stop, asked.seed, watch=task.note, engine=asked.engine)
+        if task.best is None or rank(task.problem, plan) < rank(task.problem, task.best):
+            task.note(time.monotonic() - began, plan)
+    except BaseException as error:
+        failures.append(error)
+    finally:
+        done.set()
+
+
+def _wait(task: Task, done: threading.Event, seconds: float | None) -> None:
+    """Wait for the search; on a terminal, show how far it is."""
+    if not sys.stderr.isatty():
+        done.wait()
+        return
+    from tqdm import tqdm
+
+    began = time.monotonic()
+    shape = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}" if seconds else "{n:.0f} s{postfix}"
+    with tqdm(total=seconds, bar_format=shape, dynamic_ncols=True, file=sys.stderr) as bar:
+        while True:
+            is_done = done.wait(1 / LOOKS_PER_SECOND)
+            bar.n = min(time.monotonic() - began, seconds or math.inf)
+            bar.set_postfix_str(task.progress)
+            if is_done:
+                return
+
+
+def _hand_over(task: Task, plan: Plan, asked: argparse.Namespace) -> int:
+    """Judge the plan, explain it and write it."""
+    from services.dispatch.planning.check import check
+
+    violations = check(task.problem, plan)
+    if violations:
+        _say(f"Le plan trouvé ne peut pas être parcouru et n'est pas écrit : {violations[0]}. Signalez-le.")
+        return 1
+    if plan.left_out and task.instance is None:
+        from services.dispatch.planning.reasons import explain
+
+        plan = explain(task.problem, plan)
+    elif plan.left_out:
+        _say(f"{len(plan.left_out)} demandes restent de côté ; donnez plus de temps.")
+    try:
+        if asked.out:
+            asked.out.write_text(task.answer(plan), encoding="utf-8")
+        else:
+            sys.stdout.buffer.write(task.answer(plan).encode())
+        if asked.plot:
+            asked.plot.write_text(task.picture(plan), encoding="utf-8")
+    except OSError as error:
+        raise UnreadableFile(f"Le plan ne peut pas être écrit ({error}) ; vérifiez la place et vos droits.") from error
+    return 0
+
+
+def _travel(positions: Sequence[document.Position]) -> tuple[Any, Any]:
+    from services.dispatch.travel.estimate import matrix
+
+    rides = matrix(positions)
+    return rides.seconds, rides.metres
+
+
+def _check_places(*places: Path | None) -> None:
+    for place in places:
+        if place is not None and (not place.parent.is_dir() or place.is_dir()):
+            raise UnreadableFile(f"{place} ne peut pas être écrit ; donnez un fichier dans un dossier qui existe.")
+        if place is not None and not os.access(place if place.exists() else place.parent, os.W_OK):
+            raise UnreadableFile(f"{place} ne peut pas être écrit ; vérifiez vos droits.")
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM raise Interrupted; the second ends the process."""
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise Interrupted(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(sentence: str) -> None:
+    print(f"tournee: {sentence}", file=sys.stderr)
+
+
+def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+    def read_number(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = kind(-1)
+        if least <= number <= most:
+            return number
+        raise argparse.ArgumentTypeError(f"« {text} » n'est pas un nombre de {least} à {most}")
+
+    return read_number

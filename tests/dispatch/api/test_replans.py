@@ -1,0 +1,251 @@
+"""A published day changes: what is proposed, what is accepted, what everybody hears of it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.contracts.dispatch.v1.events_pb2 import DeliveryLeftOut, DeliveryPlanned, DeliveryWithdrawn
+from services.dispatch.domain.events import DeliveryId
+from services.dispatch.jobs import lapse
+from services.dispatch.repository import instructions
+from services.kit import clock
+from services.kit.ids import new_id
+from tests.dispatch.builders import NOW, PARIS, TODAY, a_leg, amount_held, at, order_cancelled, order_id, order_placed
+from tests.dispatch.conftest import House, checked, drafted, furnish, ordered
+
+DAY = {"date": TODAY.isoformat()}
+ASSIGNMENTS = "/v1/me/assignments?date=2026-11-24"
+
+
+async def two_rounds(house: House, orders: int = 4) -> dict[str, dict[str, Any]]:
+    """Publish a day of which amel and bastien each ride a part; return the shifts by courier."""
+    shifts = await furnish(house, "erdre", "amel", "bastien")
+    await house.hear()
+    await ordered(house, orders)
+    # One hour of work each: both are needed.
+    dispatcher = house.as_dispatcher()
+    for number in range(1, orders + 1):
+        who = shifts["amel" if number % 2 else "bastien"]["courier_id"]
+        path = f"/v1/deliveries/{order_id(number)}-1/instruction"
+        checked(await dispatcher.put(path, json={"courier_ids": [who], "reason": "pour l'essai"}))
+    plan = await drafted(house)
+    checked(await dispatcher.post(f"/v1/plans/{plan['id']}/publication"))
+    # In force as instructed; the instructions themselves would hold every delivery where it is.
+    with house.database.transaction() as tx:
+        for number in range(1, orders + 1):
+            instructions.remove(tx, DeliveryId(order_id(number), 1))
+    return shifts
+
+
+async def stops_of(house: House, login: str) -> list[dict[str, Any]]:
+    day = checked(await house.as_courier(login).get(ASSIGNMENTS))
+    return [stop for round_ in day["rounds"] if round_["state"] != "withdrawn" for stop in round_["stops"]]
+
+
+async def report(house: House, login: str, stop: dict[str, Any], kind: str, when: datetime) -> Any:
+    body = {"event_id": new_id(), "stop_id": stop["id"], "kind": kind, "occurred_at": when.isoformat()}
+    answer = checked(await house.as_courier(login).post("/v1/me/reports", json={"reports": [body]}))
+    return answer["results"][0]
+
+
+async def proposed(house: House, **happened: Any) -> Any:
+    return checked(await house.as_dispatcher().post("/v1/replans", json={**DAY, **happened}), 201)
+
+
+async def accepted(house: House, replan: dict[str, Any]) -> Any:
+    return checked(await house.as_dispatcher().post(f"/v1/replans/{replan['id']}/acceptance"))
+
+
+def by_kind(replan: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [change for change in replan["changes"] if change["kind"] == kind]
+
+
+async def test_a_sick_couriers_day_goes_to_a_colleague_once_it_is_accepted(house: House) -> None:
+    shifts = await two_rounds(house)
+    before = {stop["id"]: stop for stop in await stops_of(house, "amel")}
+    lost = await stops_of(house, "bastien")
+    sick = {"shift_id": shifts["bastien"]["id"], "since": NOW.isoformat()}
+    replan = await proposed(house, lost=[sick])
+    moved = by_kind(replan, "moved")
+    assert {change["delivery_id"] for change in moved} == {stop["delivery_id"] for stop in lost}
+    assert {change["why"] for change in moved} == {"Bastien ne roule plus"}
+    assert all(change["to_shift_id"] == shifts["amel"]["id"] for change in moved)
+    # Nothing has changed yet.
+    assert {stop["id"] for stop in await stops_of(house, "bastien")} == {stop["id"] for stop in lost}
+    said = len(await house.told())
+
+    await accepted(house, replan)
+    after = {stop["id"]: stop for stop in await stops_of(house, "amel")}
+    assert before.keys() <= after.keys()
+    new = [stop for id_, stop in after.items() if id_ not in before]
+    assert {stop["delivery_id"] for stop in new} == {stop["delivery_id"] for stop in lost}
+    assert all(stop["flags"] == ["added"] for stop in new)
+    day = checked(await house.as_courier("bastien").get(ASSIGNMENTS))
+    (round_,) = day["rounds"]
+    assert round_["state"] == "withdrawn"
+    assert {stop["state"] for stop in round_["stops"]} == {"moved"}
+    heard = (await house.told())[said:]
+    assert {type(event) for event in heard} == {DeliveryPlanned}
+    told = {f"{event.order_id}-{event.leg}": event for event in heard}  # type: ignore[attr-defined]
+    assert {stop["delivery_id"] for stop in lost} <= told.keys()
+    # Twice is harmless.
+    said = len(await house.told())
+    await accepted(house, replan)
+    assert len(await house.told()) == said
+
+
+async def test_what_is_done_started_or_aboard_stays(house: House) -> None:
+    shifts = await two_rounds(house, 4)
+    stops = await stops_of(house, "bastien")
+    first, second = stops[0], stops[1]
+    started_at = datetime.fromisoformat(first["starts_at"])
+    clock.set_now(started_at + timedelta(minutes=4))
+    await report(house, "bastien", first, "complete", started_at)
+    await report(house, "bastien", second, "start", started_at + timedelta(minutes=4))
+    late = {"shift_id": shifts["bastien"]["id"], "minutes": 30}
+    replan = await proposed(house, late=[late])
+    changed = {change["delivery_id"]: change for change in replan["changes"]}
+    for change in changed.values():
+        kinds = {stop["kind"] for stop in change["stops"]}
+        for done in (first, second):
+            assert not (change["delivery_id"] == done["delivery_id"] and done["kind"] in kinds)
+    await accepted(house, replan)
+    after = await stops_of(house, "bastien")
+    assert [stop["id"] for stop in after[:2]] == [first["id"], second["id"]]
+    assert [stop["state"] for stop in after[:2]] == ["completed", "started"]
+    assert [stop["starts_at"] for stop in after[:2]] == [first["starts_at"], second["starts_at"]]
+    assert all(stop["aboard_grams"] >= 0 for stop in after)
+    # The rest of the day is ridden to its end as ever.
+    for stop in after[1:]:
+        if stop["state"] in ("to_do", "started"):
+            answer = await report(house, "bastien", stop, "complete", started_at + timedelta(minutes=20))
+            assert answer["effect"] == "recorded", answer
+
+
+async def test_a_new_order_finds_its_place_in_the_published_rounds(house: House) -> None:
+    await two_rounds(house, 2)
+    await house.hear(order_placed(9, a_leg(pickup="musée", drop="jardin")), amount_held(9))
+    replan = await proposed(house, strictness="strict")
+    (added,) = by_kind(replan, "added")
+    assert added["delivery_id"] == f"{order_id(9)}-1"
+    assert by_kind(replan, "moved") == []
+    await accepted(house, replan)
+    delivery = checked(await house.as_dispatcher().get(f"/v1/deliveries/{order_id(9)}-1"))
+    assert delivery["state"] == "planned"
+    riding = [
+        login for login in ("amel", "bastien") for stop in await stops_of(house, login) if "added" in stop["flags"]
+    ]
+    assert len(riding) == 2
+    assert len(set(riding)) == 1
+
+
+async def test_what_no_longer_fits_is_dropped_with_why_and_can_be_planned_again(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    both = [{"shift_id": shift["id"], "since": NOW.isoformat()} for shift in shifts.values()]
+    replan = await proposed(house, lost=both)
+    dropped = by_kind(replan, "dropped")
+    assert len(dropped) == 2
+    assert all("ne roule plus. " in change["why"] for change in dropped)
+    said = len(await house.told())
+    await accepted(house, replan)
+    heard = (await house.told())[said:]
+    assert all(isinstance(event, DeliveryWithdrawn | DeliveryLeftOut) for event in heard)
+    assert len(heard) == 4
+    delivery = checked(await house.as_dispatcher().get(f"/v1/deliveries/{order_id(1)}-1"))
+    assert delivery["state"] == "plannable"
+
+
+async def test_a_day_that_went_on_meanwhile_refuses_an_old_proposal_and_changes_nothing(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    replan = await proposed(house, lost=[{"shift_id": shifts["bastien"]["id"], "since": NOW.isoformat()}])
+    (stop, _) = await stops_of(house, "bastien")
+    await report(house, "bastien", stop, "start", NOW)
+    answer = await house.as_dispatcher().post(f"/v1/replans/{replan['id']}/acceptance")
+    problem = checked(answer, 409)
+    assert problem["code"] == "replan-stale"
+    assert "la tournée de Bastien a avancé ou changé" in problem["detail"]
+    assert [one["state"] for one in await stops_of(house, "bastien")] == ["started", "to_do"]
+
+
+async def test_a_delivery_cancelled_meanwhile_refuses_an_old_proposal(house: House) -> None:
+    await two_rounds(house, 2)
+    await house.hear(order_placed(9), amount_held(9))
+    replan = await proposed(house)
+    await house.hear(order_cancelled(9))
+    problem = checked(await house.as_dispatcher().post(f"/v1/replans/{replan['id']}/acceptance"), 409)
+    assert problem["code"] == "replan-stale"
+
+
+async def test_a_report_for_a_stop_that_was_taken_away_is_kept_without_effect(house: House) -> None:
+    shifts = await two_rounds(house, 4)
+    stops = await stops_of(house, "bastien")
+    started_at = datetime.fromisoformat(stops[0]["starts_at"])
+    clock.set_now(started_at)
+    await report(house, "bastien", stops[0], "complete", started_at)
+    replan = await proposed(house, lost=[{"shift_id": shifts["bastien"]["id"], "since": started_at.isoformat()}])
+    (aboard,) = by_kind(replan, "aboard")
+    assert aboard["delivery_id"] == stops[0]["delivery_id"]
+    assert aboard["why"].startswith("elle est à bord, et y reste")
+    await accepted(house, replan)
+    gone = next(stop for stop in await stops_of(house, "bastien") if stop["state"] == "moved")
+    result = await report(house, "bastien", gone, "complete", started_at)
+    assert result["effect"] == "without_effect"
+    assert "n'est plus dans votre tournée" in result["detail"]
+    # What is aboard is still handed over by whoever has it, and the end of the day touches nothing twice.
+    drop = next(stop for stop in await stops_of(house, "bastien") if stop["state"] == "to_do")
+    assert drop["delivery_id"] == aboard["delivery_id"]
+    assert (await report(house, "bastien", drop, "complete", started_at))["effect"] == "recorded"
+    clock.set_now(at(9) + timedelta(days=3))
+    lapse(house.database, PARIS, hours=12)
+    moved = checked(await house.as_dispatcher().get(f"/v1/deliveries/{gone['delivery_id']}"))
+    assert moved["state"] == "lapsed"  # in amel's round, once
+
+
+async def test_a_closed_site_puts_its_stops_off(house: House) -> None:
+    await two_rounds(house, 2)
+    until = at(10)
+    replan = await proposed(house, closed=[{"site_id": "site-école", "until": until.isoformat()}])
+    assert replan["changes"]
+    drops = [stop for change in replan["changes"] for stop in change["stops"] if stop["kind"] == "drop"]
+    assert all(datetime.fromisoformat(stop["after"]) >= until for stop in drops if stop["after"])
+    assert {change["why"] for change in by_kind(replan, "retimed")} == {"le site est fermé"}
+
+
+async def test_a_pinned_delivery_keeps_its_round_and_its_minute(house: House) -> None:
+    await two_rounds(house, 2)
+    await house.hear(order_placed(9, a_leg(pickup="musée", drop="jardin")), amount_held(9))
+    pinned = [f"{order_id(1)}-1", f"{order_id(2)}-1"]
+    replan = await proposed(house, pinned=pinned, strictness="loose")
+    assert not {change["delivery_id"] for change in replan["changes"]} & set(pinned)
+
+
+async def test_another_cooperative_sees_and_touches_nothing(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    await furnish(house, "loire", "elise")
+    replan = await proposed(house, lost=[{"shift_id": shifts["bastien"]["id"], "since": NOW.isoformat()}])
+    loire = house.as_dispatcher("loire")
+    checked(await loire.get(f"/v1/replans/{replan['id']}"), 404)
+    checked(await loire.post(f"/v1/replans/{replan['id']}/acceptance"), 404)
+    assert checked(await loire.post("/v1/replans", json=DAY), 409)["code"] == "nothing-to-readjust"
+    mine = checked(await house.as_administrator().get(f"/v1/replans/{replan['id']}"))
+    assert mine["id"] == replan["id"]
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"lost": [{"shift_id": "01900000-0000-7000-8000-00000000dead", "since": NOW.isoformat()}]}, 404),
+        ({"closed": [{"site_id": "site-école", "until": (NOW - timedelta(hours=1)).isoformat()}]}, 422),
+        ({"pinned": ["nothing"]}, 404),
+        ({"late": [{"shift_id": "x", "minutes": 0}]}, 422),
+    ],
+)
+async def test_what_cannot_have_happened_is_refused(house: House, told: dict[str, Any], status: int) -> None:
+    await two_rounds(house, 2)
+    checked(await house.as_dispatcher().post("/v1/replans", json={**DAY, **told}), status)
+
+
+async def test_a_day_without_published_rounds_has_nothing_to_readjust(house: House) -> None:
+    answer = await house.as_dispatcher().post("/v1/replans", json=DAY)
+    assert checked(answer, 409)["code"] == "nothing-to-readjust"

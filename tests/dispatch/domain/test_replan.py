@@ -1,0 +1,136 @@
+"""A published round is readjusted: what stays keeps its id, what goes is still known, what comes is marked."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.dispatch.domain.delivery import Delivery, DeliveryState
+from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.reach import EVERYTHING, Reach
+from services.dispatch.domain.replan import (
+    Happened,
+    Replan,
+    RoundProposed,
+    StopProposed,
+    is_retimed,
+    readjusted,
+    round_print,
+)
+from services.dispatch.domain.ride import ADDED, RETIMED
+from services.dispatch.domain.round import Round, RoundState, Stop, StopState
+from tests.dispatch.builders import NOW, TODAY, a_delivery, a_round, a_stop, at
+
+ONE, TWO = a_delivery(1).id, a_delivery(2).id
+KNOWN: dict[DeliveryId, Delivery] = {
+    ONE: a_delivery(1, state=DeliveryState.PLANNED, round_id="round"),
+    TWO: a_delivery(2, state=DeliveryState.PLANNED, round_id="round"),
+}
+NOBODY: frozenset[DeliveryId] = frozenset()
+
+
+def both(**first: Any) -> Round:
+    stops = [a_stop(kind, id_) for id_ in (ONE, TWO) for kind in StopKind]
+    return a_round(stops=(replace(stops[0], **first), *stops[1:]))
+
+
+def proposal(*stops: Stop, minutes: int = 0) -> RoundProposed:
+    return RoundProposed(
+        "shift",
+        "round",
+        at(9),
+        at(11),
+        600,
+        2_000,
+        tuple(
+            StopProposed(one.delivery_id, one.kind, *(at(9 + n, minutes) for _ in range(3)))
+            for n, one in enumerate(stops)
+        ),
+    )
+
+
+def ids() -> str:
+    return "new"
+
+
+def test_what_stays_keeps_its_id_and_says_that_its_time_changed() -> None:
+    before = both()
+    after = readjusted(before, proposal(*before.stops, minutes=30), NOBODY, KNOWN, ids, at=NOW)
+    assert [stop.id for stop in after.stops] == [stop.id for stop in before.stops]
+    assert {stop.flags for stop in after.stops} == {(RETIMED,)}
+    assert [stop.aboard_grams for stop in after.stops] == [24_000, 0, 24_000, 0]
+
+
+def test_a_time_that_reads_the_same_is_not_said_to_have_changed() -> None:
+    assert not is_retimed(at(9), at(9).replace(second=40))
+    assert is_retimed(at(9), at(9, 1))
+    assert is_retimed(None, at(9))
+
+
+def test_what_leaves_is_known_still_but_no_delivery_of_the_round() -> None:
+    before = both()
+    after = readjusted(before, proposal(*before.stops[2:]), frozenset({ONE}), KNOWN, ids, at=NOW)
+    assert after.delivery_ids == (TWO,)
+    assert [stop.state for stop in after.stops] == [StopState.TO_DO] * 2 + [StopState.MOVED] * 2
+    assert [stop.delivery_id for stop in after.as_ridden.stops] == [TWO, TWO]
+
+
+def test_what_comes_is_marked_and_what_comes_back_has_its_old_id() -> None:
+    before = both()
+    without = readjusted(before, proposal(*before.stops[2:]), frozenset({ONE}), KNOWN, ids, at=NOW)
+    back = readjusted(without, proposal(*before.stops), NOBODY, KNOWN, ids, at=NOW)
+    assert {stop.id for stop in back.stops} == {stop.id for stop in before.stops}
+    assert [ADDED in stop.flags for stop in back.stops] == [True, True, False, False]
+    assert {stop.state for stop in back.stops} == {StopState.TO_DO}
+    fresh = a_stop(StopKind.PICKUP, a_delivery(3).id)
+    grown = readjusted(
+        before, proposal(*before.stops, fresh), NOBODY, {**KNOWN, fresh.delivery_id: a_delivery(3)}, ids, at=NOW
+    )
+    assert (grown.stops[-1].id, grown.stops[-1].flags) == ("new", (ADDED,))
+
+
+def test_a_stop_under_way_is_neither_moved_nor_retimed() -> None:
+    before = both(state=StopState.STARTED, started_at=at(8))
+    after = readjusted(before, proposal(*before.stops[1:], minutes=30), NOBODY, KNOWN, ids, at=NOW)
+    assert after.stops[0] == replace(before.stops[0], aboard_grams=24_000, aboard_millilitres=120_000)
+
+
+def test_a_round_that_nobody_started_and_that_is_emptied_is_withdrawn() -> None:
+    after = readjusted(both(), None, frozenset({ONE, TWO}), KNOWN, ids, at=NOW)
+    assert (after.state, after.withdrawn_at) == (RoundState.WITHDRAWN, NOW)
+
+
+def test_a_round_of_which_something_was_ridden_is_closed_when_nothing_is_left() -> None:
+    before = replace(both(), state=RoundState.UNDER_WAY, started_at=at(8))
+    done = tuple(replace(stop, state=StopState.COMPLETED) for stop in before.stops[:2])
+    after = readjusted(replace(before, stops=(*done, *before.stops[2:])), None, frozenset({TWO}), KNOWN, ids, at=NOW)
+    assert (after.state, after.closed_at) == (RoundState.CLOSED, NOW)
+
+
+def test_a_closed_round_opens_again_for_a_new_delivery() -> None:
+    before = replace(both(), state=RoundState.CLOSED, started_at=at(8), closed_at=at(9))
+    done = replace(before, stops=tuple(replace(stop, state=StopState.COMPLETED) for stop in before.stops))
+    fresh = a_stop(StopKind.PICKUP, a_delivery(3).id)
+    known = {**KNOWN, fresh.delivery_id: a_delivery(3)}
+    after = readjusted(done, proposal(fresh), NOBODY, known, ids, at=NOW)
+    assert (after.state, after.closed_at) == (RoundState.UNDER_WAY, None)
+
+
+@pytest.mark.parametrize("change", ["state", "time", "edition"])
+def test_a_print_changes_with_all_that_a_proposal_depends_on(change: str) -> None:
+    round_, known = both(), dict(KNOWN)
+    if change == "state":
+        round_ = both(state=StopState.ARRIVED)
+    elif change == "time":
+        round_ = both(starts_at=at(9, 1))
+    else:
+        known[TWO] = replace(known[TWO], edition=2)
+    assert round_print(round_, known) != round_print(both(), KNOWN)
+
+
+def test_a_proposal_is_its_authors_cooperatives_and_the_administrations() -> None:
+    replan = Replan("id", TODAY, "erdre", "regie", NOW, Happened(), (), (), 0, {})
+    assert replan.concerns(Reach("erdre"))
+    assert replan.concerns(EVERYTHING)
+    assert not replan.concerns(Reach("loire"))
+    assert not replace(replan, cooperative_id="").concerns(Reach("erdre"))

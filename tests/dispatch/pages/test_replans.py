@@ -1,0 +1,60 @@
+"""A dispatcher readjusts her day, without script and by keyboard; the couriers' phones show it."""
+
+from typing import Any
+
+from playwright.async_api import expect
+
+from tests.dispatch.api.test_replans import two_rounds
+from tests.dispatch.builders import a_leg, amount_held, order_placed
+from tests.dispatch.conftest import House
+from tests.dispatch.pages.conftest import OpenAs
+
+BOARD = "/tableau?date=2026-11-24"
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
+
+
+async def test_a_day_is_readjusted_by_keyboard_without_a_script(house: House, open_as: OpenAs) -> None:
+    await two_rounds(house)
+    await house.hear(order_placed(9, a_leg(pickup="musée", drop="jardin")), amount_held(9))
+    page = await open_as("regie-erdre", BOARD, java_script_enabled=False)
+    await page.get_by_role("link", name="Réajuster la journée").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Ne roule plus").select_option(index=2)  # Bastien
+    await page.get_by_label("Mesuré").focus()
+    await page.keyboard.press("ArrowDown")
+    await page.get_by_role("button", name="Voir la proposition").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Changent de tournée")).to_be_visible()
+    moved = page.get_by_role("region", name="Changent de tournée")
+    await expect(moved.get_by_role("row")).to_have_count(3)
+    await expect(moved).to_contain_text("Bastien ne roule plus.")
+    added = page.get_by_role("region", name="Entrent dans une tournée")
+    await expect(added).to_contain_text("C-0009")
+    await expect(added).to_contain_text("Elle n'était dans aucune tournée.")
+    await expect(page.get_by_role("region", name="Par coursier")).to_contain_text("Bastien : perd C-000")
+    await page.get_by_role("button", name="Accepter").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("La journée est réajustée")
+
+    for login in ("amel", "bastien"):
+        house.as_courier(login)
+    phone = await open_as("amel", "/ma-tournee?date=2026-11-24", **PHONE)
+    await expect(phone.get_by_text("ajouté après la publication").first).to_be_attached()
+    assert await phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone = await open_as("bastien", "/ma-tournee?date=2026-11-24", **PHONE)
+    await expect(phone.get_by_text("Toutes ses livraisons sont passées à d'autres tournées.")).to_be_visible()
+
+
+async def test_half_a_sentence_is_refused_with_what_is_missing(house: House, open_as: OpenAs) -> None:
+    await two_rounds(house, 2)
+    page = await open_as("regie-erdre", "/tableau/reajustement?date=2026-11-24", java_script_enabled=False)
+    await page.get_by_label("A du retard").select_option(index=1)
+    await page.get_by_role("button", name="Voir la proposition").click()
+    await expect(page.get_by_role("alert")).to_have_text("Pour un retard, choisissez qui et donnez les minutes.")
+    await expect(page.get_by_label("A du retard")).not_to_have_value("")
+
+
+async def test_a_day_without_published_rounds_says_what_to_do(house: House, open_as: OpenAs) -> None:
+    house.as_dispatcher()
+    page = await open_as("regie-erdre", "/tableau/reajustement?date=2026-11-24", java_script_enabled=False)
+    await expect(page.get_by_text("calculez et publiez d'abord un plan")).to_be_visible()
