@@ -2,10 +2,13 @@
 
 import asyncio
 
-from bench import http, lane, startup
+from bench import http, lane, planning, replan, startup, travel
 
 if __name__ == "__main__":
     startup.main()
     http.main()
     asyncio.run(lane.measure_sqlite())
     asyncio.run(lane.measure_postgres())
+    travel.main()
+    replan.main()
+    planning.main(["--seeds", "1"])  # an hour and more; what is there from an earlier run is kept
