@@ -27,8 +27,13 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
-STOPS_TORN, LONGEST_STRING, BLINK = 10.0, 10, 0.01
-"""Mean of what one ruin takes out, the longest string of stops, how often a route is overlooked: SISR's figures."""
+TORN = ((10.0, 10), (15.0, 25))
+"""Mean of the stops that one ruin takes out and the longest string of them, lane by lane, while the cost is lowered:
+the first are SISR's own figures and serve the fleet phase too, the second move what small pieces leave in its place.
+"""
+
+BLINK = 0.01
+"""How often a route is overlooked."""
 
 HOT, COLD, FLEET_HEAT = 1.0, 0.01, 0.1
 """Temperatures in mean legs: where the distance phase begins and ends, and that of the fleet phase."""
@@ -103,9 +108,10 @@ def search(
 class _Lane:
     """One search: its state, its best routes so far and what they cost."""
 
-    def __init__(self, arrays: Arrays, seed: int) -> None:
+    def __init__(self, arrays: Arrays, seed: int, number: int) -> None:
+        self._torn = TORN[number % len(TORN)]
         self.D = arrays.data
-        self.S = new_state(arrays, seed)
+        self.S = new_state(arrays, 1_000 * seed + number)
         self.rows = arrays.empty_rows()
         self.best, self.fewest = self.cost, self.used
         self.steps_a_second = 2_000.0
@@ -171,9 +177,8 @@ class _Lane:
         return bool(vehicle >= 0)
 
     def _work(self, mode: int, steps: int, heat: float) -> int:
-        found: int = kernel.work(
-            self.D, self.S, self.rows, self.best, mode, steps, heat, STOPS_TORN, LONGEST_STRING, BLINK
-        )
+        stops_torn, longest = self._torn if mode == kernel.LOWER else TORN[0]
+        found: int = kernel.work(self.D, self.S, self.rows, self.best, mode, steps, heat, stops_torn, longest, BLINK)
         return found
 
 
@@ -253,7 +258,7 @@ class _Search:
         self.arrays = Arrays(problem, near)
         self.near = near
         self.seed = seed
-        self.lanes = [_Lane(self.arrays, 1_000 * seed + number) for number in range(lanes)]
+        self.lanes = [_Lane(self.arrays, seed, number) for number in range(lanes)]
         self.plan: Plan | None = None
         self._told = -math.inf
         self._told_cost: int | None = None
