@@ -27,10 +27,8 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
-TORN = ((10.0, 10), (15.0, 25))
-"""Mean of the stops that one ruin takes out and the longest string of them, lane by lane, while the cost is lowered:
-the first are SISR's own figures and serve the fleet phase too, the second move what small pieces leave in its place.
-"""
+STOPS_TORN, LONGEST_STRING = 10.0, 10
+"""Mean of the stops that one ruin takes out, and the longest string of them: SISR's own figures."""
 
 BLINK = 0.01
 """How often a route is overlooked."""
@@ -109,7 +107,6 @@ class _Lane:
     """One search: its state, its best routes so far and what they cost."""
 
     def __init__(self, arrays: Arrays, seed: int, number: int) -> None:
-        self._torn = TORN[number % len(TORN)]
         self.D = arrays.data
         self.S = new_state(arrays, 1_000 * seed + number)
         self.rows = arrays.empty_rows()
@@ -177,8 +174,9 @@ class _Lane:
         return bool(vehicle >= 0)
 
     def _work(self, mode: int, steps: int, heat: float) -> int:
-        stops_torn, longest = self._torn if mode == kernel.LOWER else TORN[0]
-        found: int = kernel.work(self.D, self.S, self.rows, self.best, mode, steps, heat, stops_torn, longest, BLINK)
+        found: int = kernel.work(
+            self.D, self.S, self.rows, self.best, mode, steps, heat, STOPS_TORN, LONGEST_STRING, BLINK
+        )
         return found
 
 
