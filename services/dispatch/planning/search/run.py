@@ -33,7 +33,7 @@ STOPS_TORN, LONGEST_STRING = 10.0, 10
 BLINK = 0.01
 """How often a route is overlooked."""
 
-HOT, COLD, FLEET_HEAT = 1.0, 0.01, 0.1
+HOT, COLD, FLEET_HEAT = 10.0, 0.1, 0.1
 """Temperatures in mean legs: where the distance phase begins and ends, and that of the fleet phase."""
 
 NEAR_HEAT = 0.03
