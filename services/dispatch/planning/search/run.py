@@ -262,6 +262,7 @@ class _Search:
         self._told_cost: int | None = None
         self.unshared = replace(problem, shares=(), prices=replace(problem.prices, balance_per_second=0, below_share=0))
         begin = near.plan if near else start
+        self.has_start = begin is not None
         if begin is not None:
             rows = self.arrays.rows_of(begin)
             for lane in self.lanes:
@@ -271,6 +272,9 @@ class _Search:
         """Search until it is time, telling each better plan."""
         clock = _Clock(stop, len(self.problem.requests))
         self.clock, self.watch, self.should_stop = clock, watch, should_stop
+        if self.has_start:
+            # Kept before anything is tried: what a search begins from, its answer is never worse than.
+            self._tell(is_last=False)
         locked = [r for r, request in enumerate(self.problem.requests) if request.locked_to is not None]
         for lane in self.lanes:
             lane.construct()
@@ -405,7 +409,8 @@ class _Search:
             deterministic=None if self.clock.is_timed else 2.0,
         )
         plan = self._assembled([found[k][1][1] for k in chosen]) if chosen else best
-        self.plan = min((best, plan), key=lambda one: rank(self.problem, one))
+        assert self.plan is not None
+        self.plan = min((self.plan, best, plan), key=self._rank)
 
     def _assembled(self, routes: list[Route]) -> Plan:
         """Return the plan of these routes, each given a vehicle of its class."""
