@@ -158,6 +158,7 @@ def new_state(arrays: Arrays, seed: int) -> Flat:
         L.TOUCHED: vehicles,
         **dict.fromkeys((L.ABSENT, L.OLD_ABSENT, L.ORDER, L.KEY), requests + 1),
         L.ACTIVE: vehicles,
+        L.NEAR_MARK: vehicles,
         L.GROUP_SERVED: len(arrays.problem.shares),
         L.LIMIT_USED: len(arrays.problem.fleet_limits),
         L.HUB_USED: len(arrays.problem.hub_limits),

@@ -80,6 +80,7 @@ from services.dispatch.planning.search.layout import (
     LOCKED,
     LONG,
     MARK,
+    MARKS,
     MAY,
     METRES,
     MOVED_MINUTE,
@@ -97,6 +98,7 @@ from services.dispatch.planning.search.layout import (
     N_USED,
     N_VEHICLES,
     NEAR,
+    NEAR_MARK,
     NEAR_WIDTH,
     NEXT,
     NODE,
@@ -164,6 +166,11 @@ CONSTRUCT, LOWER, SQUEEZE = range(3)
 
 WHOLE_ROUTES = 0.01
 """How often all of a route is torn out where using a vehicle costs something."""
+
+NEAR_STOPS, FEW_VEHICLES = 20, 8
+"""A request is first tried in the vehicles that call at so many of the stops nearest to its own; in all, where none of
+these can serve it, or where there are so few.
+"""
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -653,8 +660,11 @@ def _verified(D: Any, S: Any, vehicle: Any, slot: Any, pickup: Any, i: Any, j: A
 
 
 @compiled
-def _best_pair(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
-    """Return what a pickup and its drop add to a route at least, and where: i << 32 | j, after those old positions."""
+def _best_pair(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
+    """Return what a pickup and its drop add to a route at least, and where: i << 32 | j, after those old positions.
+
+    Only what is less than `bound` is looked for; where there is nothing, the bound and -1 are returned.
+    """
     slot = _slot_of(S, vehicle)
     row, own = _slot(S, slot), _vehicle(D, vehicle)
     first, width = _first_position(D, S, slot), D[POSITION_WIDTH]
@@ -675,16 +685,20 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
     has_closures = D[HAS_CLOSURES]
     is_rich = D[HAS_SLOW] or D[HAS_RANGE]
     drop_price, least = S[DROP_PRICE], S[LEAST_DROP]
-    best = INFINITE
-    place = 0
+    place = -1
     unused = 0
     if S[row + SERVED] == 0:
         unused = D[own + FIXED] + S[first + LEG_PRICE]  # the way from start to home is not ridden yet
+    best = bound - unused
     slack = S[row + SLOW_PRICE]  # what the times cost now might be saved
     # Where the drop may stand at all, and the least it adds from there on.
     S[least + home] = INFINITE
     position = first + home * width
+    first_drop = 0
     for k in range(home - 1, -1, -1):
+        if S[position + LATEST] < drop_opens:
+            first_drop = k + 1
+            break
         position -= width
         if S[position + LEAVES] > drop_closes:
             S[drop_price + k] = INFINITE
@@ -693,11 +707,17 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
             more = D[price_to_drop + S[position + HERE]] + D[price_drop + S[position + NEXT]] - S[position + LEG_PRICE]
             S[drop_price + k] = more
             S[least + k] = min(S[least + k + 1], more)
+    for k in range(first_drop):
+        S[drop_price + k] = INFINITE
+        S[least + k] = S[least + first_drop]
+    position = first
     for i in range(home):
         position = first + i * width
         clock = S[position + LEAVES]
         if clock > pickup_closes:
             break
+        if S[position + width + LATEST] < pickup_opens:
+            continue
         here = S[position + HERE]
         clock += D[seconds_to_at + here]
         if clock > pickup_closes:
@@ -784,9 +804,7 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
                             best, place = found, i << 32 | j
             if not is_at_pickup and added + S[least + j + 1] - slack >= best:
                 break
-    if best < INFINITE:
-        best += unused
-    return best, place
+    return best + unused, place
 
 
 @compiled
@@ -866,17 +884,21 @@ def _is_pair(D: Any, what: Any) -> Any:
 
 
 @compiled
-def _price_in(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
-    """Return what serving a request with a vehicle adds at least, from what was seen of the same route if possible."""
+def _price_in(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
+    """Return what serving a request with a vehicle adds at least, from what was seen of the same route if possible.
+
+    What is not less than `bound` need not be exact: it is at least that then.
+    """
     row = _slot(S, _slot_of(S, vehicle))
     seen = S[SEEN] + 3 * (request * D[N_VEHICLES] + vehicle)
-    if S[seen] != S[row + VERSION]:
+    if S[seen] != S[row + VERSION] or (S[seen + PLACE] < 0 and S[seen + SEEN_COST] < bound):
         S[seen] = S[row + VERSION]
         what = _request(D, request)
+        S[seen + PLACE] = 0
         if S[row + LENGTH] + D[what + LAST] - D[what + FIRST] > D[WIDTH]:
             S[seen + SEEN_COST] = INFINITE
         elif _is_pair(D, what):
-            S[seen + SEEN_COST], S[seen + PLACE] = _best_pair(D, S, vehicle, request)
+            S[seen + SEEN_COST], S[seen + PLACE] = _best_pair(D, S, vehicle, request, bound)
         else:
             S[seen + SEEN_COST] = _best_many(D, S, vehicle, request)
     return S[seen + SEEN_COST]
@@ -923,7 +945,7 @@ def _insert(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
         S[row + LENGTH] -= last - first
         _refresh(D, S, vehicle, slot)
         S[seen] = S[row + VERSION]
-        S[seen + SEEN_COST] = INFINITE
+        S[seen + SEEN_COST], S[seen + PLACE] = INFINITE, 0
     _count(D, S, vehicle, 1)
     return holds
 
@@ -1078,6 +1100,23 @@ def _sort_absent(D: Any, S: Any, by: Any) -> None:
 
 
 @compiled
+def _mark_near(D: Any, S: Any, request: Any) -> None:
+    """Mark the vehicles that call at stops near to those of a request."""
+    S[MARKS] += 1
+    what = _request(D, request)
+    width = D[NEAR_WIDTH]
+    for node in range(D[what + FIRST], D[what + LAST]):
+        row = D[NEAR] + node * width
+        for k in range(min(width, NEAR_STOPS)):
+            other = D[row + k]
+            if other < 0:
+                break
+            vehicle = _served_by(S, D[_node(D, other) + REQUEST])
+            if vehicle >= 0:
+                S[S[NEAR_MARK] + vehicle] = S[MARKS]
+
+
+@compiled
 def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
     """Put absent requests, in that order, where each costs least; what costs more than its absence stays absent."""
     _sort_absent(D, S, by)
@@ -1089,7 +1128,10 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
         request = S[absent + k]
         price_of_absence = D[_request(D, request) + ABSENT_PRICE]
         best_vehicle = -1
-        for _ in range(3):
+        is_near_only = S[N_ACTIVE] > FEW_VEHICLES
+        if is_near_only:
+            _mark_near(D, S, request)
+        for _ in range(4):
             best, best_vehicle = price_of_absence, -1
             empties = 0
             for a in range(S[N_ACTIVE]):
@@ -1097,6 +1139,8 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
                 if not D[D[MAY] + request * vehicles + vehicle]:
                     continue
                 row = _slot(S, _slot_of(S, vehicle))
+                if is_near_only and S[row + SERVED] > 0 and S[S[NEAR_MARK] + vehicle] != S[MARKS]:
+                    continue
                 if S[row + SERVED] == 0:
                     if not opens_new:
                         continue
@@ -1110,14 +1154,19 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
                     continue
                 if D[HAS_LIMITS] and not _is_let(D, S, vehicle, request):
                     continue
-                price = _price_in(D, S, vehicle, request)
+                more = 0
                 if D[HAS_EXTRA]:
-                    price += D[D[EXTRA] + request * vehicles + vehicle]
+                    more += D[D[EXTRA] + request * vehicles + vehicle]
                 if D[BELOW_SHARE] and _is_short(D, S, vehicle):
-                    price -= D[BELOW_SHARE]
+                    more -= D[BELOW_SHARE]
+                price = more + _price_in(D, S, vehicle, request, best - more)
                 if price < best:
                     best, best_vehicle = price, vehicle
-            if best_vehicle < 0 or _insert(D, S, best_vehicle, request):
+            if best_vehicle < 0:
+                if not is_near_only:
+                    break
+                is_near_only = False
+            elif _insert(D, S, best_vehicle, request):
                 break
             best_vehicle = -1
         if best_vehicle < 0:
