@@ -148,6 +148,8 @@ class Planner:
         """Return the day's plan, accepted by the judge. Raises FaultyProblem, PlanRejected, SolverDied."""
         to_plan, shifts = day.deliveries_to_plan(), day.shifts_to_plan()
         ridden = self._roads.matrix(places(to_plan, shifts))
+        with database.transaction() as tx:
+            use_cases.keep_distances(tx, day, ridden.metres, ridden.estimated)
         problem = to_problem(
             to_plan,
             shifts,

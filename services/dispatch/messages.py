@@ -11,12 +11,13 @@ from services.contracts.dispatch.v1 import events_pb2 as says
 from services.contracts.orders.v1 import events_pb2 as hears
 from services.dispatch.domain import events
 from services.dispatch.domain.delivery import Delivery, Load, Visit
-from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.events import BikeKind, DeliveryId, Ridden, StopKind
 from services.dispatch.domain.part import PlanPart
 from services.kit.events.message import Message, said
 
 SOURCE = "/dispatch"
 
+_BIKE_KINDS = {BikeKind.MUSCLE: says.BIKE_KIND_MUSCLE, BikeKind.ELECTRIC: says.BIKE_KIND_ELECTRIC}
 _STOP_KINDS = {StopKind.PICKUP: says.STOP_KIND_PICKUP, StopKind.DROP: says.STOP_KIND_DROP}
 
 
@@ -80,6 +81,18 @@ def _timestamp(at: datetime) -> Timestamp:
     return stamp
 
 
+def _ridden(ridden: Ridden | None) -> says.Ridden | None:
+    if ridden is None:
+        return None
+    told = says.Ridden(round_id=ridden.round_id, round_metres=ridden.round_metres, load_grams=ridden.load_grams)
+    if ridden.bike_kind is not None:
+        told.bike_kind = _BIKE_KINDS[ridden.bike_kind]
+    if ridden.direct_metres is not None:
+        told.direct_metres = ridden.direct_metres
+        told.distance_source = says.DISTANCE_SOURCE_ESTIMATED if ridden.is_estimated else says.DISTANCE_SOURCE_STREETS
+    return told
+
+
 @singledispatch
 def _event(fact: events.Fact) -> tuple[ProtoMessage, datetime]:
     raise TypeError(type(fact))
@@ -134,6 +147,7 @@ def _(fact: events.StopCompleted) -> tuple[ProtoMessage, datetime]:
         loads=[says.CountedLoad(kind=load.kind, announced=load.announced, counted=load.counted) for load in fact.loads],
         note=fact.note,
         proof_ids=fact.proof_ids,
+        ridden=_ridden(fact.ridden),
     )
     return event, fact.completed_at
 
@@ -151,6 +165,7 @@ def _(fact: events.StopFailed) -> tuple[ProtoMessage, datetime]:
         is_billable=fact.is_billable,
         note=fact.note,
         proof_ids=fact.proof_ids,
+        ridden=_ridden(fact.ridden),
     )
     return event, fact.failed_at
 

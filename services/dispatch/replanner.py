@@ -12,6 +12,7 @@ from services.dispatch.planning.problem import FaultyProblem
 from services.dispatch.planning.replan import Asked, Replanned, answering, replan
 from services.dispatch.planning.solve import Seconds
 from services.dispatch.travel import Roads
+from services.dispatch.use_cases.plans import keep_distances
 from services.dispatch.use_cases.replans import PRICES, keep_proposal, read_scene
 from services.dispatch.worker import Worker, WorkerBusy, WorkerDied
 from services.kit.database import Database
@@ -69,6 +70,7 @@ class Replanner:
             log.error("a proposal was rejected: %s", "; ".join(f"{one.kind}: {one.detail}" for one in violations[:10]))
             raise ReplanFailed("La proposition calculée n'était pas réalisable ; rien n'est changé. Réessayez.")
         with database.transaction() as tx:
+            keep_distances(tx, scene.day, ridden.metres, ridden.estimated)
             return keep_proposal(tx, scene, found.plan, found.changes, requested_by=requested_by)
 
     def stop(self) -> None:

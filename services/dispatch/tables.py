@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from services.kit.database import BigId, UtcDateTime
@@ -70,6 +71,7 @@ bikes = Table(
     Column("speed_percent", Integer, nullable=False, server_default="100"),
     Column("range_metres", Integer),
     Column("skills", JSON, nullable=False, server_default="[]"),
+    Column("kind", String(10), nullable=False, server_default="electric"),
     CheckConstraint("capacity_grams > 0 AND capacity_millilitres > 0", name="carries_something"),
 )
 Index("bikes_by_cooperative", bikes.c.cooperative_id, bikes.c.id)
@@ -148,6 +150,8 @@ deliveries = Table(
     Column("cancellation", JSON),
     Column("round_id", Id, nullable=False),
     Column("cooperative_id", Code, nullable=False),
+    Column("direct_metres", Integer),
+    Column("is_direct_estimated", Boolean, nullable=False, server_default=false()),
 )
 Index("deliveries_by_day", deliveries.c.service_date, deliveries.c.state)
 Index("deliveries_by_state", deliveries.c.state, deliveries.c.service_date)

@@ -12,7 +12,7 @@ import pytest
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
 from services.dispatch import messages as dispatch_messages
 from services.dispatch.domain import events as dispatch_events
-from services.dispatch.domain.events import CountedLoad, DeliveryId, StopKind
+from services.dispatch.domain.events import BikeKind, CountedLoad, DeliveryId, Ridden, StopKind
 from services.dispatch.domain.part import PlanPart
 from services.kit.events.message import Message
 from services.orders import messages as orders_messages
@@ -102,4 +102,14 @@ def _known(name: str, value: Any) -> Any:
         return {dispatch_pb2.STOP_KIND_PICKUP: StopKind.PICKUP, dispatch_pb2.STOP_KIND_DROP: StopKind.DROP}[value]
     if name == "loads":
         return tuple(CountedLoad(load.kind, load.announced, load.counted) for load in value)
+    if name == "ridden":
+        return _ridden(value) if value.round_id else None
     return tuple(value) if name in ("proof_ids", "reason_codes") else value
+
+
+def _ridden(told: dispatch_pb2.Ridden) -> Ridden:
+    kinds = {dispatch_pb2.BIKE_KIND_MUSCLE: BikeKind.MUSCLE, dispatch_pb2.BIKE_KIND_ELECTRIC: BikeKind.ELECTRIC}
+    is_estimated = told.distance_source == dispatch_pb2.DISTANCE_SOURCE_ESTIMATED
+    return Ridden(
+        told.round_id, told.round_metres, told.direct_metres, is_estimated, kinds[told.bike_kind], told.load_grams
+    )

@@ -21,6 +21,7 @@ from services.dispatch.domain.courier import (
     as_skills,
 )
 from services.dispatch.domain.errors import CooperativeNotFound
+from services.dispatch.domain.events import BikeKind
 from services.dispatch.queries import crew as lists
 from services.dispatch.repository import crew
 from services.dispatch.use_cases import crew as use_cases
@@ -120,7 +121,7 @@ class BikeChange(Body):
 
     `capacity_pieces` is how many units of load find a place, null where weight and volume say enough; `speed_percent`
     is 100 for a bike as fast as ride times are reckoned; `range_metres` is how far its battery goes in a shift, null
-    without such a limit; `skills` are its equipment.
+    without such a limit; `skills` are its equipment; `kind` says what moves it, for what its rides emit.
     """
 
     name: Name
@@ -132,6 +133,7 @@ class BikeChange(Body):
     speed_percent: int = 100
     range_metres: int | None = Field(None, ge=1, examples=[60_000])
     skills: Skills = ()
+    kind: BikeKind = BikeKind.ELECTRIC
 
     def terms(self) -> BikeTerms:
         """Return it for the domain."""
@@ -145,6 +147,7 @@ class BikeChange(Body):
             self.speed_percent,
             self.range_metres,
             as_skills(self.skills),
+            self.kind,
         )
 
 
@@ -168,6 +171,7 @@ class BikeOut(BaseModel):
     speed_percent: int
     range_metres: int | None
     skills: list[str]
+    kind: BikeKind
 
     @classmethod
     def of(cls, bike: Bike) -> Self:
@@ -185,6 +189,7 @@ class BikeOut(BaseModel):
             speed_percent=terms.speed_percent,
             range_metres=terms.range_metres,
             skills=list(terms.skills),
+            kind=terms.kind,
         )
 
 

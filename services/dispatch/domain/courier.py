@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from services.dispatch.domain.errors import OutOfBounds, OutOfService, ShiftOverlaps
+from services.dispatch.domain.events import BikeKind
 from services.kit.errors import DomainError, refuse_all
 
 HEAVIEST_GRAMS = 500_000
@@ -104,7 +105,8 @@ class BikeTerms:
 
     `capacity_pieces` is how many units of load find a place, None where weight and volume alone say it. With a
     `speed_percent` of 100 it rides as fast as ride times are reckoned. `range_metres` is how far its battery goes in a
-    shift, None without such a limit. `skills` are its equipment, in the words of couriers' skills.
+    shift, None without such a limit. `skills` are its equipment, in the words of couriers' skills. Of a bike whose
+    kind nobody has told, it is taken that it uses electricity.
     """
 
     name: str
@@ -116,6 +118,7 @@ class BikeTerms:
     speed_percent: int = 100
     range_metres: int | None = None
     skills: tuple[str, ...] = ()
+    kind: BikeKind = BikeKind.ELECTRIC
 
     def check(self) -> None:
         """Raise OutOfBounds, or Refusals with several of them."""

@@ -78,7 +78,8 @@ class Cancellation:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One leg of an order. `edition` counts the times its terms changed; `round_id` and `cooperative_id` are those of
-    its published round, empty without one.
+    its published round, empty without one. `direct_metres` leads from pickup to drop without a detour, None until its
+    day was planned; it is estimated where no street network backs it.
     """
 
     id: DeliveryId
@@ -96,6 +97,8 @@ class Delivery:
     cancellation: Cancellation | None = None
     round_id: str = ""
     cooperative_id: str = ""
+    direct_metres: int | None = None
+    is_direct_estimated: bool = False
 
     @property
     def grams(self) -> int:

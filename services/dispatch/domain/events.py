@@ -13,6 +13,13 @@ class StopKind(StrEnum):
     DROP = "drop"
 
 
+class BikeKind(StrEnum):
+    """What moves a bike."""
+
+    MUSCLE = "muscle"
+    ELECTRIC = "electric"
+
+
 class DeliveryId(NamedTuple):
     """One leg of an order: text form `{order_id}-{leg}`."""
 
@@ -73,6 +80,22 @@ class DeliveryLeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Ridden:
+    """How a delivery was ridden, as far as is known at its stop; metres are planned ones.
+
+    `direct_metres` leads from pickup to drop without a detour, None when nobody measured it; it is estimated where it
+    was reckoned from the straight line. `load_grams` are counted units at the weight of their kind.
+    """
+
+    round_id: str
+    round_metres: int
+    direct_metres: int | None
+    is_estimated: bool
+    bike_kind: BikeKind | None
+    load_grams: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopCompleted:
     """A stop was carried out as planned or with a noted difference."""
 
@@ -83,6 +106,7 @@ class StopCompleted:
     loads: tuple[CountedLoad, ...]
     note: str
     proof_ids: tuple[str, ...]
+    ridden: Ridden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,7 @@ class StopFailed:
     is_billable: bool
     note: str
     proof_ids: tuple[str, ...]
+    ridden: Ridden | None = None
 
 
 @dataclass(frozen=True, slots=True)

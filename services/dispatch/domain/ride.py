@@ -17,7 +17,16 @@ from enum import StrEnum
 
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.errors import BadReport
-from services.dispatch.domain.events import CountedLoad, DeliveryLapsed, Fact, StopCompleted, StopFailed, StopKind
+from services.dispatch.domain.events import (
+    BikeKind,
+    CountedLoad,
+    DeliveryLapsed,
+    Fact,
+    Ridden,
+    StopCompleted,
+    StopFailed,
+    StopKind,
+)
 from services.dispatch.domain.failure import FAILURE_REASONS
 from services.dispatch.domain.round import Counted, Stop, StopState
 from services.kit.errors import DomainError, refuse_all
@@ -91,12 +100,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Ride:
-    """A delivery in a published round, with its two stops."""
+    """A delivery in a published round, with its two stops; `round_metres` are those of the whole round."""
 
     delivery: Delivery
     pickup: Stop
     drop: Stop
     published_at: datetime
+    round_id: str = ""
+    round_metres: int = 0
+    bike_kind: BikeKind | None = None
 
     def record(self, report: Report) -> Recorded:
         """Take a report in.
@@ -225,7 +237,14 @@ class Ride:
             counted = {load.kind: load.count for load in stop.counted}
             loads = tuple(CountedLoad(load.kind, load.count, counted[load.kind]) for load in delivery.loads)
             return StopCompleted(
-                delivery.id, stop.kind, delivery.cooperative_id, stop.ended_at, loads, stop.note, stop.proof_ids
+                delivery.id,
+                stop.kind,
+                delivery.cooperative_id,
+                stop.ended_at,
+                loads,
+                stop.note,
+                stop.proof_ids,
+                self._ridden(stop.counted),
             )
         reason = FAILURE_REASONS[stop.reason_code]
         return StopFailed(
@@ -238,6 +257,19 @@ class Ride:
             reason.is_billable,
             stop.note,
             stop.proof_ids,
+            # A drop that failed was ridden with what had been collected.
+            self._ridden(self.pickup.counted if stop.kind is StopKind.DROP else ()),
+        )
+
+    def _ridden(self, aboard: tuple[Counted, ...]) -> Ridden:
+        unit_grams = {load.kind: load.unit_grams for load in self.delivery.loads}
+        return Ridden(
+            self.round_id,
+            self.round_metres,
+            self.delivery.direct_metres,
+            self.delivery.is_direct_estimated,
+            self.bike_kind,
+            sum(load.count * unit_grams[load.kind] for load in aboard),
         )
 
     def _announced(self) -> tuple[Counted, ...]:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.dispatch.domain.courier import BikeTerms, Break, CourierTerms, Point, Share, ShiftTerms, as_skills
+from services.dispatch.domain.events import BikeKind
 from services.dispatch.domain.reach import Reach
 from services.dispatch.pages import pages
 from services.dispatch.queries.crew import (
@@ -71,6 +72,7 @@ class BikeForm(FormBody):
     percent: int = 100
     range_kilometres: float | None = None
     skills: str = ""
+    kind: BikeKind = BikeKind.ELECTRIC
     is_active: bool = False
 
     @field_validator("pieces", "range_kilometres", mode="before")
@@ -197,6 +199,7 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
             form.percent,
             None if form.range_kilometres is None else round(form.range_kilometres * METRES),
             as_skills(form.skills.split(",")),
+            form.kind,
         )
 
         def act() -> None:

@@ -20,6 +20,7 @@ from services.dispatch.domain.courier import (
     ShiftTerms,
 )
 from services.dispatch.domain.errors import BikeNotFound, CooperativeNotFound, CourierNotFound, ShiftNotFound
+from services.dispatch.domain.events import BikeKind
 from services.dispatch.domain.reach import Reach
 from services.dispatch.tables import bikes, contract_holders, contract_shares, cooperatives, couriers, rounds, shifts
 from services.kit.database import Transaction, View
@@ -86,6 +87,12 @@ def bike(view: View, bike_id: str, reach: Reach, *, pointer: str | None = None, 
 def bikes_by_id(view: View, ids: Collection[str]) -> dict[str, Bike]:
     """Return those of these bikes that there are."""
     return {row.id: bike_from_row(row) for row in view.execute(select(bikes).where(bikes.c.id.in_(list(ids))))}
+
+
+def bike_kinds(view: View, ids: Collection[str]) -> dict[str, BikeKind]:
+    """Return what moves those of these bikes that there are."""
+    rows = view.execute(select(bikes.c.id, bikes.c.kind).where(bikes.c.id.in_(list(ids))))
+    return {row.id: BikeKind(row.kind) for row in rows}
 
 
 def add_bike(tx: Transaction, new: Bike) -> None:
@@ -285,6 +292,7 @@ def bike_from_row(row: Row[Any]) -> Bike:
         row.speed_percent,
         row.range_metres,
         tuple(row.skills),
+        BikeKind(row.kind),
     )
     return Bike(row.id, row.cooperative_id, terms, row.version)
 
@@ -300,6 +308,7 @@ def _bike_values(bike: Bike) -> dict[str, Any]:
         "capacity_pieces": terms.capacity_pieces,
         "speed_percent": terms.speed_percent,
         "range_metres": terms.range_metres,
+        "kind": terms.kind,
         "skills": list(terms.skills),
         "version": bike.version,
     }
@@ -353,6 +362,7 @@ def _shifts_with_crew() -> Any:
             bikes.c.speed_percent,
             bikes.c.range_metres,
             bikes.c.skills.label("bike_skills"),
+            bikes.c.kind.label("bike_kind"),
             bikes.c.is_active.label("bike_is_active"),
             bikes.c.version.label("bike_version"),
         )
@@ -387,6 +397,7 @@ def _with_crew(row: Row[Any]) -> ShiftWithCrew:
             row.speed_percent,
             row.range_metres,
             tuple(row.bike_skills),
+            BikeKind(row.bike_kind),
         ),
         row.bike_version,
     )

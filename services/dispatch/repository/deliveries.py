@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, bindparam, select, tuple_, update
 
 from services.dispatch.domain.delivery import Cancellation, Delivery, DeliveryState, Load, Visit
 from services.dispatch.domain.events import DeliveryId
@@ -86,6 +86,20 @@ def save_terms(tx: Transaction, changed: Delivery) -> None:
     )
 
 
+def save_distances(tx: Transaction, measured: Collection[tuple[DeliveryId, int, bool]]) -> None:
+    """Keep metres from pickup to drop, and whether they are estimated."""
+    if measured:
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.order_id == bindparam("at_order"), deliveries.c.leg == bindparam("at_leg"))
+            .values(direct_metres=bindparam("metres"), is_direct_estimated=bindparam("estimated")),
+            [
+                {"at_order": id_.order_id, "at_leg": id_.leg, "metres": metres, "estimated": estimated}
+                for id_, metres, estimated in sorted(measured)  # in the order in which everybody locks them
+            ],
+        )
+
+
 def from_row(row: Row[Any]) -> Delivery:
     """Make a delivery of a row with all columns."""
     return Delivery(
@@ -104,6 +118,8 @@ def from_row(row: Row[Any]) -> Delivery:
         cancellation=_CANCELLATION.validate_python(row.cancellation) if row.cancellation else None,
         round_id=row.round_id,
         cooperative_id=row.cooperative_id,
+        direct_metres=row.direct_metres,
+        is_direct_estimated=row.is_direct_estimated,
     )
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.dispatch import messages
 from services.dispatch.domain.courier import Share, shift_print
 from services.dispatch.domain.delivery import Delivery, Visit
@@ -17,6 +20,7 @@ from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
 from services.dispatch.planning.plan import ReasonCode
 from services.dispatch.planning.plan import Remedy as RemedyFound
+from services.dispatch.planning.problem import Matrix
 from services.dispatch.planning.problem import Share as ShareToPlan
 from services.dispatch.planning.translate import (
     DIMENSIONS,
@@ -28,6 +32,7 @@ from services.dispatch.planning.translate import (
     PlannedStop,
     ShiftToPlan,
     VisitToMake,
+    places,
 )
 from services.dispatch.repository import crew, deliveries, instructions, plans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
@@ -171,6 +176,19 @@ def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
         if shift.cooperative_id in cooperative_ids
     }
     return Day(day, zone, found, holders, shifts, instructions.of_deliveries(view, found), crew.shares(view, holders))
+
+
+def keep_distances(tx: Transaction, read: Day, metres: Matrix, estimated: NDArray[np.bool_]) -> None:
+    """Keep how far it is from each delivery's pickup to its drop, as the day is planned with.
+
+    The matrices are over the places of the day's deliveries and shifts, in the order that `to_problem` wants.
+    """
+    where = {place: index for index, place in enumerate(places(read.deliveries_to_plan(), read.shifts_to_plan()))}
+    measured = []
+    for delivery in read.deliveries.values():
+        pickup, drop = (where[Place(visit.longitude, visit.latitude)] for visit in (delivery.pickup, delivery.drop))
+        measured.append((delivery.id, int(metres[pickup, drop]), bool(estimated[pickup, drop])))
+    deliveries.save_distances(tx, measured)
 
 
 def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: datetime) -> Plan:

@@ -14,7 +14,7 @@ from services.dispatch.domain.errors import (
     ProofElsewhere,
     StopNotFound,
 )
-from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.events import BikeKind, DeliveryId, StopKind
 from services.dispatch.domain.ride import Report, ReportEffect, Ride
 from services.dispatch.domain.round import Round, RoundState
 from services.dispatch.repository import crew, deliveries, rounds
@@ -40,7 +40,7 @@ def courier_of(view: View, account: str) -> Courier:
     return courier
 
 
-def ride_of(round_: Round, delivery: Delivery) -> Ride:
+def ride_of(round_: Round, delivery: Delivery, bike_kind: BikeKind | None = None) -> Ride:
     """Return a delivery with its stops in a published round."""
     assert round_.published_at is not None
     return Ride(
@@ -48,6 +48,9 @@ def ride_of(round_: Round, delivery: Delivery) -> Ride:
         round_.stop_of(delivery.id, StopKind.PICKUP),
         round_.stop_of(delivery.id, StopKind.DROP),
         round_.published_at,
+        round_.id,
+        round_.travel_metres,
+        bike_kind,
     )
 
 
@@ -133,9 +136,10 @@ def close_round(tx: Transaction, round_id: str, *, at: datetime) -> int:
     found = rounds.by_id(tx, [round_id])[round_id]
     known = deliveries.by_id(tx, found.delivery_ids, lock=True)
     round_ = rounds.by_id(tx, [round_id], lock=True)[round_id]
+    bike_kinds = crew.bike_kinds(tx, {round_.bike_id})
     told = 0
     for delivery_id in round_.delivery_ids:
-        before = ride_of(round_, known[delivery_id])
+        before = ride_of(round_, known[delivery_id], bike_kinds.get(round_.bike_id))
         ride, facts = before.close(at=at)
         if ride == before:
             continue
@@ -167,6 +171,7 @@ class _Work:
         self._places = places
         self._deliveries = known
         self._rounds = rounds_
+        self._bike_kinds = crew.bike_kinds(tx, {round_.bike_id for round_ in rounds_.values()})
         self._answered: dict[str, tuple[str, Answer]] = {}
         self._changed_deliveries: set[DeliveryId] = set()
         self._changed_rounds: set[str] = set()
@@ -223,7 +228,8 @@ class _Work:
         flags = report.time_flags(round_.published_at)
         if round_.state is RoundState.WITHDRAWN:
             return Answer(ReportEffect.WITHOUT_EFFECT, _WITHDRAWN, flags)
-        recorded = ride_of(round_, self._deliveries[delivery_id]).record(report)
+        bike_kind = self._bike_kinds.get(round_.bike_id)
+        recorded = ride_of(round_, self._deliveries[delivery_id], bike_kind).record(report)
         ride = recorded.ride
         self._deliveries[delivery_id] = ride.delivery
         self._rounds[round_id] = round_.ridden(at=report.happened_at(round_.published_at)).with_stops(

@@ -2,7 +2,13 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from services.contracts.dispatch.v1.events_pb2 import DeliveryCancelled, StopCompleted, StopFailed
+from services.contracts.dispatch.v1.events_pb2 import (
+    BIKE_KIND_ELECTRIC,
+    DISTANCE_SOURCE_ESTIMATED,
+    DeliveryCancelled,
+    StopCompleted,
+    StopFailed,
+)
 from services.dispatch.jobs import lapse
 from services.kit import clock
 from services.kit.ids import new_id
@@ -152,6 +158,19 @@ async def test_a_whole_ride_is_told_stop_by_stop(house: House) -> None:
     assert round_["state"] == "closed"
     deliveries = checked(await house.as_dispatcher().get("/v1/deliveries"))["items"]
     assert {delivery["state"] for delivery in deliveries} == {"delivered"}
+
+
+async def test_what_is_told_says_how_it_was_ridden(house: House) -> None:
+    plan = await published(house)
+    await send(house, *whole_ride(await stops_of(house)))
+    (round_,) = plan["rounds"]
+    told = [event for event in await house.told() if isinstance(event, StopCompleted)]
+    assert {event.ridden.round_id for event in told} == {round_["id"]}
+    assert {event.ridden.round_metres for event in told} == {round_["travel_metres"]}
+    assert {event.ridden.distance_source for event in told} == {DISTANCE_SOURCE_ESTIMATED}
+    assert {event.ridden.bike_kind for event in told} == {BIKE_KIND_ELECTRIC}
+    assert all(0 < event.ridden.direct_metres <= round_["travel_metres"] for event in told)
+    assert all(event.ridden.load_grams == 24_000 for event in told)
 
 
 async def test_the_same_reports_again_get_the_same_answers_and_say_nothing(house: House) -> None:

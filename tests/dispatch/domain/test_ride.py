@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 from services.dispatch.domain.delivery import DeliveryState
 from services.dispatch.domain.errors import BadReport
 from services.dispatch.domain.events import (
+    BikeKind,
     CountedLoad,
     DeliveryLapsed,
     Fact,
+    Ridden,
     StopCompleted,
     StopFailed,
     StopKind,
@@ -43,9 +46,31 @@ def test_a_hand_over_is_told_with_what_was_counted() -> None:
     assert ride.delivery.state is DeliveryState.DELIVERED
     counted = (CountedLoad("ballot-linge", 3, 2),)
     assert facts == [
-        StopCompleted(ride.delivery.id, StopKind.PICKUP, "erdre", at(9, 2), counted, "Un de moins", ()),
-        StopCompleted(ride.delivery.id, StopKind.DROP, "erdre", at(9, 30), counted, "", ("a", "b")),
+        StopCompleted(ride.delivery.id, StopKind.PICKUP, "erdre", at(9, 2), counted, "Un de moins", (), two_bundles()),
+        StopCompleted(ride.delivery.id, StopKind.DROP, "erdre", at(9, 30), counted, "", ("a", "b"), two_bundles()),
     ]
+
+
+def two_bundles(**changes: Any) -> Ridden:
+    return replace(Ridden("", 0, None, False, None, 16_000), **changes)
+
+
+def test_a_hand_over_tells_how_it_was_ridden() -> None:
+    delivery = replace(a_ride().delivery, direct_metres=2_400, is_direct_estimated=True)
+    ride = a_ride(delivery=delivery, round_id="round", round_metres=9_000, bike_kind=BikeKind.MUSCLE)
+    _, facts, _ = reported(ride, a_report(ride.pickup, COMPLETE, at(9)), a_report(ride.drop, COMPLETE, at(9, 30)))
+    told = facts[-1]
+    assert isinstance(told, StopCompleted)
+    assert told.ridden == Ridden("round", 9_000, 2_400, True, BikeKind.MUSCLE, 24_000)
+
+
+def test_a_failed_drop_was_ridden_with_what_had_been_collected() -> None:
+    ride = a_ride()
+    picked_up = a_report(ride.pickup, COMPLETE, at(9, 2), loads=(Counted("ballot-linge", 2),), note="Un de moins")
+    _, facts, _ = reported(ride, picked_up, a_report(ride.drop, FAIL, at(9, 30), reason_code="site-closed"))
+    told = facts[-1]
+    assert isinstance(told, StopFailed)
+    assert told.ridden == two_bundles()
 
 
 def test_a_failed_pickup_ends_the_delivery_and_leaves_nothing_to_drop() -> None:
@@ -55,7 +80,16 @@ def test_a_failed_pickup_ends_the_delivery_and_leaves_nothing_to_drop() -> None:
     assert (ride.delivery.state, ride.drop.state) == (DeliveryState.FAILED, StopState.SKIPPED)
     assert facts == [
         StopFailed(
-            ride.delivery.id, StopKind.PICKUP, "erdre", at(9, 2), "site-closed", "Site fermé", True, "Rideau baissé", ()
+            ride.delivery.id,
+            StopKind.PICKUP,
+            "erdre",
+            at(9, 2),
+            "site-closed",
+            "Site fermé",
+            True,
+            "Rideau baissé",
+            (),
+            two_bundles(load_grams=0),
         )
     ]
 

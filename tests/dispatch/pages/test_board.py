@@ -202,7 +202,7 @@ async def test_crew_and_shifts_are_kept_by_forms(house: House) -> None:
     courier = {"name": "Zoé", "account": "zoe", "phone": "06"}
     assert (await board.post("/tableau/equipe/coursiers", data=courier)).status_code == 303
     bike = {"name": "Cargo", "kilos": "120,5".replace(",", "."), "litres": "700", "has_trailer": "true"}
-    bike |= {"pieces": "", "percent": "110", "range_kilometres": "42.5", "skills": "Froid"}
+    bike |= {"pieces": "", "percent": "110", "range_kilometres": "42.5", "skills": "Froid", "kind": "muscle"}
     assert (await board.post("/tableau/equipe/velos", data=bike)).status_code == 303
     page = (await board.get("/tableau/equipe")).text
     assert "120,5\N{NO-BREAK SPACE}kg" in page
@@ -228,7 +228,7 @@ async def test_crew_and_shifts_are_kept_by_forms(house: House) -> None:
     assert "Zoé a déjà une vacation à ces heures" in overlap.text
     (kept,) = checked(await dispatcher.get("/v1/shifts"))["items"]
     assert (cargo["capacity_pieces"], cargo["speed_percent"], cargo["range_metres"]) == (None, 110, 42_500)
-    assert (zoe["skills"], cargo["skills"]) == ([], ["froid"])
+    assert (zoe["skills"], cargo["skills"], cargo["kind"]) == ([], ["froid"], "muscle")
     assert kept["breaks"] == [
         {"window_start": "2026-11-24T22:30:00Z", "window_end": "2026-11-25T00:00:00Z", "length_seconds": 2700}
     ]

@@ -25,29 +25,35 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64ispatch/v1/events.proto\x12\x0b\x64ispatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x0b\x43ountedLoad\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tannounced\x18\x02 \x01(\x03\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x03\"\xe6\x01\n\x0f\x44\x65liveryPlanned\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x10\n\x08round_id\x18\x03 \x01(\t\x12\x16\n\x0e\x63ooperative_id\x18\x04 \x01(\t\x12-\n\tpickup_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x64rop_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nplanned_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x86\x01\n\x11\x44\x65liveryWithdrawn\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x10\n\x08round_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x30\n\x0cwithdrawn_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x0f\x44\x65liveryLeftOut\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x14\n\x0creason_codes\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12/\n\x0bleft_out_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xec\x01\n\rStopCompleted\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12(\n\tstop_kind\x18\x03 \x01(\x0e\x32\x15.dispatch.v1.StopKind\x12\x16\n\x0e\x63ooperative_id\x18\x04 \x01(\t\x12\x30\n\x0c\x63ompleted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05loads\x18\x06 \x03(\x0b\x32\x18.dispatch.v1.CountedLoad\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x11\n\tproof_ids\x18\x08 \x03(\t\"\xf7\x01\n\nStopFailed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12(\n\tstop_kind\x18\x03 \x01(\x0e\x32\x15.dispatch.v1.StopKind\x12\x16\n\x0e\x63ooperative_id\x18\x04 \x01(\t\x12-\n\tfailed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x13\n\x0bis_billable\x18\x08 \x01(\x08\x12\x0c\n\x04note\x18\t \x01(\t\x12\x11\n\tproof_ids\x18\n \x03(\t\"\x8d\x01\n\x11\x44\x65liveryCancelled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x16\n\x0e\x63ooperative_id\x18\x03 \x01(\t\x12\x0f\n\x07is_late\x18\x04 \x01(\x08\x12\x30\n\x0c\x63\x61ncelled_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x0e\x44\x65liveryLapsed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12-\n\tlapsed_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*O\n\x08StopKind\x12\x19\n\x15STOP_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10STOP_KIND_PICKUP\x10\x01\x12\x12\n\x0eSTOP_KIND_DROP\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64ispatch/v1/events.proto\x12\x0b\x64ispatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x0b\x43ountedLoad\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tannounced\x18\x02 \x01(\x03\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x03\"\xd4\x01\n\x06Ridden\x12\x10\n\x08round_id\x18\x01 \x01(\t\x12\x14\n\x0cround_metres\x18\x02 \x01(\x03\x12\x15\n\rdirect_metres\x18\x03 \x01(\x03\x12\x34\n\x0f\x64istance_source\x18\x04 \x01(\x0e\x32\x1b.dispatch.v1.DistanceSource\x12(\n\tbike_kind\x18\x05 \x01(\x0e\x32\x15.dispatch.v1.BikeKind\x12\x12\n\nload_grams\x18\x06 \x01(\x03\x12\x17\n\x0fis_load_weighed\x18\x07 \x01(\x08\"\xe6\x01\n\x0f\x44\x65liveryPlanned\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x10\n\x08round_id\x18\x03 \x01(\t\x12\x16\n\x0e\x63ooperative_id\x18\x04 \x01(\t\x12-\n\tpickup_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x64rop_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nplanned_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x86\x01\n\x11\x44\x65liveryWithdrawn\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x10\n\x08round_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x30\n\x0cwithdrawn_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x0f\x44\x65liveryLeftOut\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x14\n\x0creason_codes\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12/\n\x0bleft_out_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x02\n\rStopCompleted\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12(\n\tstop_kind\x18\x03 \x01(\x0e\x32\x15.dispatch.v1.StopKind\x12\x16\n\x0e\x63ooperative_id\x18\x04 \x01(\t\x12\x30\n\x0c\x63ompleted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05loads\x18\x06 \x03(\x0b\x32\x18.dispatch.v1.CountedLoad\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x11\n\tproof_ids\x18\x08 \x03(\t\x12#\n\x06ridden\x18\t \x01(\x0b\x32\x13.dispatch.v1.Ridden\"\x9c\x02\n\nStopFailed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12(\n\tstop_kind\x18\x03 \x01(\x0e\x32\x15.dispatch.v1.StopKind\x12\x16\n\x0e\x63ooperative_id\x18\x04 \x01(\t\x12-\n\tfailed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x13\n\x0bis_billable\x18\x08 \x01(\x08\x12\x0c\n\x04note\x18\t \x01(\t\x12\x11\n\tproof_ids\x18\n \x03(\t\x12#\n\x06ridden\x18\x0b \x01(\x0b\x32\x13.dispatch.v1.Ridden\"\x8d\x01\n\x11\x44\x65liveryCancelled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x16\n\x0e\x63ooperative_id\x18\x03 \x01(\t\x12\x0f\n\x07is_late\x18\x04 \x01(\x08\x12\x30\n\x0c\x63\x61ncelled_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x0e\x44\x65liveryLapsed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12-\n\tlapsed_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*O\n\x08StopKind\x12\x19\n\x15STOP_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10STOP_KIND_PICKUP\x10\x01\x12\x12\n\x0eSTOP_KIND_DROP\x10\x02*S\n\x08\x42ikeKind\x12\x19\n\x15\x42IKE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42IKE_KIND_MUSCLE\x10\x01\x12\x16\n\x12\x42IKE_KIND_ELECTRIC\x10\x02*\x8a\x01\n\x0e\x44istanceSource\x12\x1f\n\x1b\x44ISTANCE_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44ISTANCE_SOURCE_ESTIMATED\x10\x01\x12\x1b\n\x17\x44ISTANCE_SOURCE_STREETS\x10\x02\x12\x1b\n\x17\x44ISTANCE_SOURCE_TRACKED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dispatch.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STOPKIND']._serialized_start=1376
-  _globals['_STOPKIND']._serialized_end=1455
+  _globals['_STOPKIND']._serialized_start=1665
+  _globals['_STOPKIND']._serialized_end=1744
+  _globals['_BIKEKIND']._serialized_start=1746
+  _globals['_BIKEKIND']._serialized_end=1829
+  _globals['_DISTANCESOURCE']._serialized_start=1832
+  _globals['_DISTANCESOURCE']._serialized_end=1970
   _globals['_COUNTEDLOAD']._serialized_start=74
   _globals['_COUNTEDLOAD']._serialized_end=137
-  _globals['_DELIVERYPLANNED']._serialized_start=140
-  _globals['_DELIVERYPLANNED']._serialized_end=370
-  _globals['_DELIVERYWITHDRAWN']._serialized_start=373
-  _globals['_DELIVERYWITHDRAWN']._serialized_end=507
-  _globals['_DELIVERYLEFTOUT']._serialized_start=510
-  _globals['_DELIVERYLEFTOUT']._serialized_end=645
-  _globals['_STOPCOMPLETED']._serialized_start=648
-  _globals['_STOPCOMPLETED']._serialized_end=884
-  _globals['_STOPFAILED']._serialized_start=887
-  _globals['_STOPFAILED']._serialized_end=1134
-  _globals['_DELIVERYCANCELLED']._serialized_start=1137
-  _globals['_DELIVERYCANCELLED']._serialized_end=1278
-  _globals['_DELIVERYLAPSED']._serialized_start=1280
-  _globals['_DELIVERYLAPSED']._serialized_end=1374
+  _globals['_RIDDEN']._serialized_start=140
+  _globals['_RIDDEN']._serialized_end=352
+  _globals['_DELIVERYPLANNED']._serialized_start=355
+  _globals['_DELIVERYPLANNED']._serialized_end=585
+  _globals['_DELIVERYWITHDRAWN']._serialized_start=588
+  _globals['_DELIVERYWITHDRAWN']._serialized_end=722
+  _globals['_DELIVERYLEFTOUT']._serialized_start=725
+  _globals['_DELIVERYLEFTOUT']._serialized_end=860
+  _globals['_STOPCOMPLETED']._serialized_start=863
+  _globals['_STOPCOMPLETED']._serialized_end=1136
+  _globals['_STOPFAILED']._serialized_start=1139
+  _globals['_STOPFAILED']._serialized_end=1423
+  _globals['_DELIVERYCANCELLED']._serialized_start=1426
+  _globals['_DELIVERYCANCELLED']._serialized_end=1567
+  _globals['_DELIVERYLAPSED']._serialized_start=1569
+  _globals['_DELIVERYLAPSED']._serialized_end=1663
 # @@protoc_insertion_point(module_scope)

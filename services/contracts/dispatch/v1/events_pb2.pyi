@@ -39,6 +39,48 @@ STOP_KIND_PICKUP: StopKind.ValueType  # 1
 STOP_KIND_DROP: StopKind.ValueType  # 2
 Global___StopKind: _TypeAlias = StopKind  # noqa: Y015
 
+class _BikeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BikeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BikeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BIKE_KIND_UNSPECIFIED: _BikeKind.ValueType  # 0
+    BIKE_KIND_MUSCLE: _BikeKind.ValueType  # 1
+    BIKE_KIND_ELECTRIC: _BikeKind.ValueType  # 2
+
+class BikeKind(_BikeKind, metaclass=_BikeKindEnumTypeWrapper): ...
+
+BIKE_KIND_UNSPECIFIED: BikeKind.ValueType  # 0
+BIKE_KIND_MUSCLE: BikeKind.ValueType  # 1
+BIKE_KIND_ELECTRIC: BikeKind.ValueType  # 2
+Global___BikeKind: _TypeAlias = BikeKind  # noqa: Y015
+
+class _DistanceSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DistanceSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DistanceSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISTANCE_SOURCE_UNSPECIFIED: _DistanceSource.ValueType  # 0
+    DISTANCE_SOURCE_ESTIMATED: _DistanceSource.ValueType  # 1
+    """reckoned from the straight line"""
+    DISTANCE_SOURCE_STREETS: _DistanceSource.ValueType  # 2
+    """along the streets"""
+    DISTANCE_SOURCE_TRACKED: _DistanceSource.ValueType  # 3
+    """as it was ridden"""
+
+class DistanceSource(_DistanceSource, metaclass=_DistanceSourceEnumTypeWrapper): ...
+
+DISTANCE_SOURCE_UNSPECIFIED: DistanceSource.ValueType  # 0
+DISTANCE_SOURCE_ESTIMATED: DistanceSource.ValueType  # 1
+"""reckoned from the straight line"""
+DISTANCE_SOURCE_STREETS: DistanceSource.ValueType  # 2
+"""along the streets"""
+DISTANCE_SOURCE_TRACKED: DistanceSource.ValueType  # 3
+"""as it was ridden"""
+Global___DistanceSource: _TypeAlias = DistanceSource  # noqa: Y015
+
 @_typing.final
 class CountedLoad(_message.Message):
     """A load as announced by the department and as counted at the door."""
@@ -65,6 +107,49 @@ class CountedLoad(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountedLoad: _TypeAlias = CountedLoad  # noqa: Y015
+
+@_typing.final
+class Ridden(_message.Message):
+    """How a stop's delivery was ridden, as far as is known at the stop: what its emissions are computed from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUND_ID_FIELD_NUMBER: _builtins.int
+    ROUND_METRES_FIELD_NUMBER: _builtins.int
+    DIRECT_METRES_FIELD_NUMBER: _builtins.int
+    DISTANCE_SOURCE_FIELD_NUMBER: _builtins.int
+    BIKE_KIND_FIELD_NUMBER: _builtins.int
+    LOAD_GRAMS_FIELD_NUMBER: _builtins.int
+    IS_LOAD_WEIGHED_FIELD_NUMBER: _builtins.int
+    round_id: _builtins.str
+    round_metres: _builtins.int
+    """planned, of the whole round, to where it ends"""
+    direct_metres: _builtins.int
+    """from pickup to drop without a detour; 0 when nobody measured it"""
+    distance_source: Global___DistanceSource.ValueType
+    bike_kind: Global___BikeKind.ValueType
+    load_grams: _builtins.int
+    """what was aboard for this delivery, as counted at the door"""
+    is_load_weighed: _builtins.bool
+    """false: counted units at the weight of their kind"""
+    def __init__(
+        self,
+        *,
+        round_id: _builtins.str = ...,
+        round_metres: _builtins.int = ...,
+        direct_metres: _builtins.int = ...,
+        distance_source: Global___DistanceSource.ValueType = ...,
+        bike_kind: Global___BikeKind.ValueType = ...,
+        load_grams: _builtins.int = ...,
+        is_load_weighed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bike_kind", b"bike_kind", "direct_metres", b"direct_metres", "distance_source", b"distance_source", "is_load_weighed", b"is_load_weighed", "load_grams", b"load_grams", "round_id", b"round_id", "round_metres", b"round_metres"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ridden: _TypeAlias = Ridden  # noqa: Y015
 
 @_typing.final
 class DeliveryPlanned(_message.Message):
@@ -198,6 +283,7 @@ class StopCompleted(_message.Message):
     LOADS_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     PROOF_IDS_FIELD_NUMBER: _builtins.int
+    RIDDEN_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     leg: _builtins.int
     stop_kind: Global___StopKind.ValueType
@@ -211,6 +297,8 @@ class StopCompleted(_message.Message):
     def loads(self) -> _containers.RepeatedCompositeFieldContainer[Global___CountedLoad]: ...
     @_builtins.property
     def proof_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def ridden(self) -> Global___Ridden: ...
     def __init__(
         self,
         *,
@@ -222,10 +310,11 @@ class StopCompleted(_message.Message):
         loads: _abc.Iterable[Global___CountedLoad] | None = ...,
         note: _builtins.str = ...,
         proof_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ridden: Global___Ridden | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "ridden", b"ridden"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "cooperative_id", b"cooperative_id", "leg", b"leg", "loads", b"loads", "note", b"note", "order_id", b"order_id", "proof_ids", b"proof_ids", "stop_kind", b"stop_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "cooperative_id", b"cooperative_id", "leg", b"leg", "loads", b"loads", "note", b"note", "order_id", b"order_id", "proof_ids", b"proof_ids", "ridden", b"ridden", "stop_kind", b"stop_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,6 +336,7 @@ class StopFailed(_message.Message):
     IS_BILLABLE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     PROOF_IDS_FIELD_NUMBER: _builtins.int
+    RIDDEN_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     leg: _builtins.int
     stop_kind: Global___StopKind.ValueType
@@ -262,6 +352,8 @@ class StopFailed(_message.Message):
     def failed_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def proof_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def ridden(self) -> Global___Ridden: ...
     def __init__(
         self,
         *,
@@ -275,10 +367,11 @@ class StopFailed(_message.Message):
         is_billable: _builtins.bool = ...,
         note: _builtins.str = ...,
         proof_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ridden: Global___Ridden | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failed_at", b"failed_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed_at", b"failed_at", "ridden", b"ridden"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooperative_id", b"cooperative_id", "failed_at", b"failed_at", "is_billable", b"is_billable", "leg", b"leg", "note", b"note", "order_id", b"order_id", "proof_ids", b"proof_ids", "reason", b"reason", "reason_code", b"reason_code", "stop_kind", b"stop_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooperative_id", b"cooperative_id", "failed_at", b"failed_at", "is_billable", b"is_billable", "leg", b"leg", "note", b"note", "order_id", b"order_id", "proof_ids", b"proof_ids", "reason", b"reason", "reason_code", b"reason_code", "ridden", b"ridden", "stop_kind", b"stop_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
