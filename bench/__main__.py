@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench import http, lane, planning, replan, startup, travel
+from bench import http, lane, month, planning, replan, startup, travel
 
 if __name__ == "__main__":
     startup.main()
@@ -10,5 +10,6 @@ if __name__ == "__main__":
     asyncio.run(lane.measure_sqlite())
     asyncio.run(lane.measure_postgres())
     travel.main()
+    month.main([])
     replan.main()
     planning.main(["--seeds", "1"])  # an hour and more; what is there from an earlier run is kept

@@ -1,6 +1,7 @@
 """The console script: thin verbs over the assembly and the demo."""
 
 import argparse
+import getpass
 import json
 import os
 import secrets
@@ -119,6 +120,16 @@ def _parser() -> argparse.ArgumentParser:
     remove = account_verbs.add_parser("remove", help="take one away; refused from its next request on")
     remove.add_argument("--login", required=True)
     remove.set_defaults(run=_remove_account)
+
+    close = verbs.add_parser("close-month", help="close a contract's month and list its statements")
+    close.add_argument("contract", metavar="CONTRACT", help="its reference or its id")
+    close.add_argument("month", type=_month, metavar="YYYY-MM")
+    close.set_defaults(run=_close_month)
+
+    export = verbs.add_parser("export", help="write everything that is kept of a statement to a folder")
+    export.add_argument("statement", metavar="STATEMENT", help="its id")
+    export.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="made when it is not there")
+    export.set_defaults(run=_export)
 
     plan_file.add_arguments(verbs.add_parser("plan", help="plan a file: a public benchmark instance, or our own JSON"))
 
@@ -330,6 +341,43 @@ def _wait_until_ready(origin: str, process: "subprocess.Popen[bytes]") -> None:
                 return
         time.sleep(0.1)
     raise DemoFailedError("the house does not start; its last lines are above")
+
+
+# -- months ----------------------------------------------------------------------------------------------------------
+
+
+def _close_month(asked: argparse.Namespace) -> int:
+    from services.billing import by_hand
+    from services.billing.domain.money import in_french
+
+    service = _opened("billing")
+    try:
+        closing = by_hand.close_month(service.database, asked.contract, asked.month)
+    finally:
+        service.database.dispose()
+    if not closing.is_new:
+        print(f"{closing.month} was closed before; its statements:")
+    for statement in closing.statements:
+        print(
+            f"{statement.id}  {statement.number}  {statement.seller.name}  {statement.legs} legs  "
+            f"{in_french(statement.net_cents)} HT  {in_french(statement.gross_cents)} TTC"
+        )
+    if not closing.statements:
+        print(f"{closing.month} is closed: nothing was owed, hence no statement")
+    return 0
+
+
+def _export(asked: argparse.Namespace) -> int:
+    from services.billing import by_hand
+
+    service = _opened("billing")
+    try:
+        written = by_hand.export(service.database, asked.statement, asked.out, taker=getpass.getuser())
+    finally:
+        service.database.dispose()
+    for path in written:
+        print(path)
+    return 0
 
 
 # -- events set aside ------------------------------------------------------------------------------------------------

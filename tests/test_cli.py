@@ -9,12 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from services.billing.tables import metadata
 from services.demo import city
+from services.kit.database import Database
+from tests.billing.builders import a_contract, a_leg_to_price, an_order, handed_over, hold, register, settle
 from tests.servers.parts import free_port
 from tests.servers.process import ServerProcess, wait_for
 
@@ -129,6 +133,36 @@ def test_databases_are_made_and_brought_up_to_date(tmp_path: Path) -> None:
     assert letters.stdout.count("nothing was set aside") == 3
     replayed = tournee(tmp_path, "dead-letters", "replay", "billing")
     assert (replayed.returncode, replayed.stdout) == (0, "billing: 0 took effect, 0 still set aside\n")
+
+
+def test_a_month_is_closed_and_taken_at_the_console(tmp_path: Path) -> None:
+    assert tournee(tmp_path, "migrate", "billing").returncode == 0
+    database = Database(f"sqlite:///{tmp_path}/var/billing.db", metadata)
+    contract = a_contract(reference="VELO-7", starts_on=date(2024, 1, 1))
+    register(database, contract)
+    order = an_order(contract, legs=[a_leg_to_price(service_date=date(2024, 11, 16))])
+    hold(database, order)
+    settle(database, handed_over(order.id, occurred_at=datetime(2024, 11, 16, 12, tzinfo=UTC)))
+    database.dispose()
+    closed = tournee(tmp_path, "close-month", "VELO-7", "2024-11")
+    assert closed.returncode == 0, closed.stderr
+    statement_id = closed.stdout.split()[0]
+    assert "12,60\u00a0€ HT" in closed.stdout
+    assert "was closed before" in tournee(tmp_path, "close-month", contract.id, "2024-11").stdout
+    taken = tournee(tmp_path, "export", statement_id, "--out", "november")
+    assert taken.returncode == 0, taken.stderr
+    assert (tmp_path / "november" / "manifeste.json").exists()
+    assert len(taken.stdout.splitlines()) == len(list((tmp_path / "november").iterdir())) > 10
+    for wrong, said in {
+        ("close-month", "VELO-8", "2024-12"): "Ce marché n'existe pas",
+        ("close-month", "VELO-7", "2024-10"): "2024-11",
+        ("close-month", "VELO-7", "2999-01"): "2999-01",
+        ("close-month", "VELO-7", "2024-13"): "is not a month",
+        ("export", "nothing", "--out", "x"): "Cet état n'existe pas",
+    }.items():
+        refused = tournee(tmp_path, *wrong)
+        assert refused.returncode == 2
+        assert said in refused.stderr
 
 
 def test_the_interfaces_are_described_without_a_house(tmp_path: Path) -> None:

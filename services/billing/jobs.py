@@ -41,7 +41,8 @@ def print_statements(database: Database) -> Mapping[str, object]:
     while True:
         with database.view() as view:
             waiting = queries.list_without(view, "pdf", limit=1)
-            charges = queries.lines_of(view, waiting[0].id) if waiting else []
+            is_printed = bool(waiting) and waiting[0].legs <= documents.MOST_PRINTED_LEGS
+            charges = queries.lines_of(view, waiting[0].id) if is_printed else []
         if not waiting:
             return {"printed": printed}
         try:

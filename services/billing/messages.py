@@ -17,6 +17,7 @@ from services.billing.domain.charge import (
     Settlement,
 )
 from services.billing.domain.contract import Contract
+from services.billing.domain.emissions import BikeKind, DistanceSource, MassSource, Ridden
 from services.billing.domain.errors import OrderUnreadable
 from services.billing.domain.price_list import LegToPrice, Load
 from services.billing.domain.statement import Statement
@@ -33,6 +34,16 @@ OUTCOMES = {
     Outcome.FAILED_CHARGED: said_pb2.OUTCOME_FAILED_CHARGED,
     Outcome.CANCELLED_CHARGED: said_pb2.OUTCOME_CANCELLED_CHARGED,
     Outcome.RELEASED: said_pb2.OUTCOME_RELEASED,
+}
+
+_BIKE_KINDS: dict[int, BikeKind] = {
+    dispatch_pb2.BIKE_KIND_MUSCLE: BikeKind.MUSCLE,
+    dispatch_pb2.BIKE_KIND_ELECTRIC: BikeKind.ELECTRIC,
+}
+_DISTANCE_SOURCES: dict[int, DistanceSource] = {
+    dispatch_pb2.DISTANCE_SOURCE_ESTIMATED: DistanceSource.ESTIMATED,
+    dispatch_pb2.DISTANCE_SOURCE_STREETS: DistanceSource.STREETS,
+    dispatch_pb2.DISTANCE_SOURCE_TRACKED: DistanceSource.TRACKED,
 }
 
 
@@ -76,6 +87,7 @@ def hand_over(event: dispatch_pb2.StopCompleted) -> Fact:
         counted=counted,
         note=event.note,
         proof_ids=tuple(event.proof_ids),
+        ridden=_ridden(event),
     )
 
 
@@ -92,6 +104,7 @@ def failure(event: dispatch_pb2.StopFailed) -> Fact:
         reason=event.reason,
         note=event.note,
         proof_ids=tuple(event.proof_ids),
+        ridden=_ridden(event),
     )
 
 
@@ -110,6 +123,28 @@ def cancellation(event: dispatch_pb2.DeliveryCancelled) -> Fact:
 def lapse(event: dispatch_pb2.DeliveryLapsed) -> Fact:
     """Read that nobody rode a delivery."""
     return Fact(FactKind.LAPSED, event.order_id, event.leg, occurred_at=_instant(event.lapsed_at))
+
+
+def _ridden(event: dispatch_pb2.StopCompleted | dispatch_pb2.StopFailed) -> Ridden | None:
+    """Read how a leg was ridden; None when it was not told. A mass of zero is one that nobody knows."""
+    if not event.HasField("ridden"):
+        return None
+    told = event.ridden
+    if told.is_load_weighed:
+        mass = MassSource.WEIGHED
+    elif told.load_grams or event.stop_kind == dispatch_pb2.STOP_KIND_PICKUP:  # no pickup, nothing aboard
+        mass = MassSource.CATALOGUE
+    else:
+        mass = MassSource.DEFAULT
+    return Ridden(
+        round_id=_clean(told.round_id),
+        round_metres=max(0, told.round_metres),
+        direct_metres=max(0, told.direct_metres),
+        distance_source=_DISTANCE_SOURCES.get(told.distance_source, DistanceSource.UNKNOWN),
+        bike_kind=_BIKE_KINDS.get(told.bike_kind),
+        load_grams=max(0, told.load_grams),
+        mass_source=mass,
+    )
 
 
 def _clean(text: str) -> str:

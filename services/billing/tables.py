@@ -198,6 +198,37 @@ statements = Table(
 )
 """Closed statements, frozen with copies of their parties."""
 
+rides = Table(
+    "rides",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("round_id", Text, nullable=False),
+    Column("round_metres", BigId, nullable=False),
+    Column("direct_metres", BigId, nullable=False),
+    Column("distance_source", String(16), nullable=False),
+    Column("bike_kind", String(16)),
+    Column("load_grams", BigId, nullable=False),
+    Column("mass_source", String(16), nullable=False),
+    Column("gram_metres", BigId, nullable=False),
+    # What its round came to when its month was closed: null until then, and for a leg of no round.
+    Column("total_metres", BigId),
+    Column("total_gram_metres", BigId),
+    Column("total_legs", Integer),
+)
+"""How the leg of a charge was ridden, kept when it is settled."""
+
+Index("rides_by_round", rides.c.round_id)
+
+emissions = Table(
+    "emissions",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    Column("baseline", String(1), nullable=False),
+    Column("factors", JSON, nullable=False),
+)
+"""What a statement's emissions are computed from, frozen with it."""
+
 documents = Table(
     "documents",
     metadata,
@@ -208,6 +239,16 @@ documents = Table(
     Column("rendered_at", UtcDateTime, nullable=False),
 )
 """A statement's bytes as first rendered: every download gives these."""
+
+document_parts = Table(
+    "document_parts",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    Column("format", String(8), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What of a large document does not stand in its own row: the rest of its bytes, in order."""
 
 exports = Table(
     "exports",

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.billing.api import charges, contracts, statements
+from services.billing.api import charges, contracts, packs, statements
 from services.billing.domain import errors
 from services.kit.errors import DomainError
 
-routers: list[APIRouter] = [contracts.router, charges.router, statements.router]
+routers: list[APIRouter] = [contracts.router, charges.router, statements.router, packs.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {

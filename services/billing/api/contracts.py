@@ -25,8 +25,10 @@ from services.billing.domain.contract import (
     Contract,
     Cooperative,
     Department,
+    LoadMass,
     VatRate,
 )
+from services.billing.domain.emissions import Baseline
 from services.billing.domain.money import cents, decimal_text
 from services.billing.domain.price_list import PriceLine, PriceList, Unit
 from services.billing.domain.statement import Month, Statement
@@ -96,6 +98,13 @@ class PriceLineBody(Body):
         return PriceLine(self.code, self.label, self.unit, cents(self.unit_price), self.load_kind or "")
 
 
+class LoadMassBody(Body):
+    """What a load of a kind is taken to weigh, per unit, where dispatch does not know."""
+
+    load_kind: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    grams: Annotated[int, Field(ge=1, le=500_000, strict=True)]
+
+
 class PriceListBody(Body):
     """Unit prices in force from a day on. Every load kind that is carried needs a line, "0.00" where it is included."""
 
@@ -104,7 +113,11 @@ class PriceListBody(Body):
 
 
 class ContractBody(Body):
-    """A contract; `price_list` may be its first one. Percentages are of a leg's estimate."""
+    """A contract; `price_list` may be its first one. Percentages are of a leg's estimate.
+
+    `co2_baseline` is what its bikes are compared with: B a van on its round, A a van for each delivery alone, which is
+    true only where the contract replaced such trips.
+    """
 
     reference: Annotated[str, StringConstraints(min_length=1, max_length=50)]
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -124,6 +137,8 @@ class ContractBody(Body):
         Field(max_length=20, default_factory=lambda: list(DEFAULT_ALERT_PERCENTS)),
     ]
     price_list: PriceListBody | None = None
+    co2_baseline: Baseline = Baseline.SHARED_VAN
+    load_masses: Annotated[list[LoadMassBody], Field(max_length=200, default_factory=list)]
 
     def to_domain(self, contract_id: str, *, at: datetime) -> Contract:
         """Return the contract, unchecked."""
@@ -143,6 +158,8 @@ class ContractBody(Body):
             vat_rates=tuple(VatRate(rate.valid_from, permille(rate.percent), rate.source) for rate in self.vat_rates),
             alert_percents=tuple(self.alert_percents),
             registered_at=at,
+            co2_baseline=self.co2_baseline,
+            load_masses=tuple(LoadMass(mass.load_kind, mass.grams) for mass in self.load_masses),
         )
 
 
@@ -165,6 +182,8 @@ class ContractOut(BaseModel):
     vat_rates: list[VatRateBody]
     alert_percents: list[int]
     registered_at: datetime
+    co2_baseline: Baseline
+    load_masses: list[LoadMassBody]
 
     @classmethod
     def of(cls, contract: Contract) -> Self:
@@ -197,6 +216,8 @@ class ContractOut(BaseModel):
             ],
             alert_percents=list(contract.alert_percents),
             registered_at=contract.registered_at,
+            co2_baseline=contract.co2_baseline,
+            load_masses=[LoadMassBody(load_kind=mass.load_kind, grams=mass.grams) for mass in contract.load_masses],
         )
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from services.billing import documents, queries, use_cases
+from services.billing import documents, pack, queries, use_cases
+from services.billing.api import packs
 from services.billing.api.charges import ChargeOut
 from services.billing.api.shapes import MonthText, percent_text
 from services.billing.domain.charge import Charge
@@ -215,7 +216,7 @@ def export_csv(
     now: Now,
 ) -> Response:
     """Take a statement as CSV: `;`, UTF-8 with its mark, French headers; the same bytes each time."""
-    return _export(request, database, statement_id, caller, now, CSV)
+    return packs.export(request, database, statement_id, caller, now, pack.STATEMENT_CSV)
 
 
 @router.get(
@@ -262,7 +263,6 @@ class _Format:
     render: Callable[[Statement, Sequence[Charge]], bytes]
 
 
-CSV = _Format("csv", "text/csv; charset=utf-8", documents.as_csv)
 PDF = _Format("pdf", "application/pdf", documents.as_pdf)
 
 
@@ -272,7 +272,9 @@ def _export(
     with database.view() as view:
         statement = queries.get_statement(view, Sight.of(caller), statement_id)
         kept = queries.get_document(view, statement_id, wanted.name)
-        charges = [] if kept else queries.lines_of(view, statement_id)
+        # A longer month is not printed leg by leg: no need to read it whole.
+        is_printed = not kept and statement.legs <= documents.MOST_PRINTED_LEGS
+        charges = queries.lines_of(view, statement_id) if is_printed else []
     if kept and (unchanged := not_modified(request, f'"{kept.sha256}"')) is not None:
         return unchanged
     # Printing takes seconds: no transaction is open meanwhile.

@@ -5,10 +5,10 @@ Both are made from frozen values alone: no clock, no random name. What was rende
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from services.billing.domain.charge import Charge, Outcome
 from services.billing.domain.errors import PrintingUnavailable
@@ -19,6 +19,9 @@ from services.kit.http.html import templates
 
 PANGO_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0")
 """What the PDF needs from the system, by the names Debian and Ubuntu give it."""
+
+MOST_PRINTED_LEGS = 500
+"""A longer month is not printed leg by leg: the spreadsheets beside it are."""
 
 UNITS = {Unit.LEG: "trajet", Unit.TRAILER: "trajet", Unit.LOAD: "unité"}
 OUTCOMES = {
@@ -38,7 +41,7 @@ HEADERS = (
     "Quantité", "Unité", "Prix unitaire HT", "Montant HT", "Taux de TVA", "Remarque", "Preuves",
 )  # fmt: skip
 
-_pages = templates(Path(__file__).parent)
+_pages = templates(Path(__file__).parent.parent)
 
 
 def month_in_french(month: Month) -> str:
@@ -57,7 +60,14 @@ def as_csv(statement: Statement, charges: Sequence[Charge]) -> bytes:
 
     Text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
-    text = io.StringIO()
+    content = io.BytesIO()
+    write_csv(content, statement, charges)
+    return content.getvalue()
+
+
+def write_csv(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) -> None:
+    """Write what `as_csv` returns, row by row."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
     writer.writerow(HEADERS)
     for charge in charges:
@@ -95,7 +105,7 @@ def as_csv(statement: Statement, charges: Sequence[Charge]) -> bytes:
             ]
             for line in settlement.lines
         )
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+    text.detach()
 
 
 def as_pdf(statement: Statement, charges: Sequence[Charge]) -> bytes:
@@ -123,7 +133,7 @@ def as_html(statement: Statement, charges: Sequence[Charge]) -> str:
     """Return what `as_pdf` prints."""
     return _pages.environment.get_template("paper.html").render(
         statement=statement,
-        charges=charges,
+        charges=charges if statement.legs <= MOST_PRINTED_LEGS else [],
         month=month_in_french(statement.month),
         rate=rate_in_french,
         units=UNITS,

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from services.billing.domain.contract import Contract
+from services.billing.domain.emissions import Ridden
 from services.billing.domain.money import percent_of
 from services.billing.domain.price_list import Estimate, LegToPrice, Load, PricedLine, Unit
 
@@ -128,6 +129,7 @@ class Fact:
     reason: str = ""
     note: str = ""
     proof_ids: tuple[str, ...] = ()
+    ridden: Ridden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,11 @@ class Charge:
             Load(line.load_kind, line.label, line.quantity) for line in self.estimate.lines if line.unit is Unit.LOAD
         )
         return LegToPrice(self.leg, self.service_date, self.needs_trailer, loads)
+
+    def counted(self, fact: Fact) -> dict[str, int]:
+        """Return how many loads of each kind a fact speaks of: as counted, else as announced."""
+        announced = {load.kind: load.count for load in self.to_price.loads}
+        return {kind: max(0, (fact.counted or {}).get(kind, count)) for kind, count in announced.items()}
 
     def settle(self, fact: Fact, contract: Contract, *, at: datetime) -> Settlement:
         """Decide what the leg comes to. It is never more than what was held for it.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
+from services.billing.domain.emissions import Baseline
 from services.billing.domain.errors import (
     AlertLevelsInvalid,
     CeilingMissing,
@@ -86,8 +87,19 @@ class ChargeRules:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadMass:
+    """What a load of a kind is taken to weigh, per unit, where nobody knows."""
+
+    load_kind: str
+    grams: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
-    """A framework contract with a maximum. Its first cooperative leads; all local dates are in `zone`."""
+    """A framework contract with a maximum. Its first cooperative leads; all local dates are in `zone`.
+
+    `co2_baseline` is what its bikes are compared with: a dedicated van only where such trips were replaced.
+    """
 
     id: str
     reference: str
@@ -104,6 +116,8 @@ class Contract:
     vat_rates: tuple[VatRate, ...]
     alert_percents: tuple[int, ...]
     registered_at: datetime
+    co2_baseline: Baseline = Baseline.SHARED_VAN
+    load_masses: tuple[LoadMass, ...] = ()
 
     @property
     def lead(self) -> Cooperative:

@@ -371,3 +371,43 @@ class PrintingUnavailable(DomainError):
             "Les formats JSON et CSV restent disponibles.",
             packages=list(missing),
         )
+
+
+class ReferenceAmbiguous(DomainError):
+    """Several buyers have a contract with this reference."""
+
+    code = "reference-ambiguous"
+    title = "Référence portée par plusieurs marchés"
+
+    def __init__(self, reference: str, contract_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"Plusieurs marchés portent la référence « {reference} » : donnez l'identifiant, l'un de "
+            f"{', '.join(contract_ids)}."
+        )
+
+
+class FactorMissing(DomainError):
+    """No emission factor was in force yet."""
+
+    code = "factor-missing"
+    title = "Facteur d'émission manquant"
+
+    def __init__(self, factor_id: str, on: date) -> None:
+        super().__init__(
+            f"Aucune valeur de « {factor_id} » n'était en vigueur le {_day(on)} : ajoutez-la, datée et sourcée, à la "
+            "table des facteurs.",
+            factor=factor_id,
+        )
+
+
+class EmissionsNotKept(DomainError):
+    """The month was closed before emissions were kept."""
+
+    code = "emissions-not-kept"
+    title = "Émissions non relevées"
+
+    def __init__(self, statement_number: str) -> None:
+        super().__init__(
+            f"L'état n° {statement_number} a été clos avant que les émissions soient relevées : il n'a pas de bilan "
+            "CO2. Prenez celui d'un mois suivant."
+        )

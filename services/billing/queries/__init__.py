@@ -123,6 +123,16 @@ def get_contract(view: View, sight: Sight, contract_id: str) -> Contract:
     return contract_of(row)
 
 
+def find_contracts(view: View, name: str) -> list[str]:
+    """Return the ids of the contracts with this id or reference, oldest first."""
+    rows = view.execute(
+        select(contracts.c.id)
+        .where((contracts.c.id == name) | (contracts.c.reference == name))
+        .order_by(contracts.c.id)
+    )
+    return list(rows.scalars())
+
+
 def list_price_lists(view: View, sight: Sight, contract_id: str) -> tuple[PriceList, ...]:
     """Return a contract's price lists by version. Raises ContractNotFound."""
     get_contract(view, sight, contract_id)

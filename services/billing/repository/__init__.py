@@ -19,7 +19,16 @@ from services.billing.domain.charge import (
     Rule,
     Settlement,
 )
-from services.billing.domain.contract import Buyer, ChargeRules, Contract, Cooperative, Department, VatRate
+from services.billing.domain.contract import (
+    Buyer,
+    ChargeRules,
+    Contract,
+    Cooperative,
+    Department,
+    LoadMass,
+    VatRate,
+)
+from services.billing.domain.emissions import Baseline
 from services.billing.domain.errors import ContractNotFound, StatementNotFound
 from services.billing.domain.ledger import Entry
 from services.billing.domain.money import Tax
@@ -541,6 +550,8 @@ def _terms(contract: Contract) -> Json:
             for rate in contract.vat_rates
         ],
         "alert_percents": list(contract.alert_percents),
+        "co2_baseline": contract.co2_baseline.value,
+        "load_masses": [{"load_kind": mass.load_kind, "grams": mass.grams} for mass in contract.load_masses],
     }
 
 
@@ -566,6 +577,8 @@ def contract_of(row: Row[Any]) -> Contract:
         ),
         alert_percents=tuple(terms["alert_percents"]),
         registered_at=row.registered_at,
+        co2_baseline=Baseline(terms.get("co2_baseline", Baseline.SHARED_VAN)),
+        load_masses=tuple(LoadMass(**mass) for mass in terms.get("load_masses", ())),
     )
 
 

@@ -35,6 +35,7 @@ from services.billing.repository import (
     NewDocuments,
     Statements,
 )
+from services.billing.use_cases import emissions
 from services.kit.database import Transaction
 from services.kit.errors import DomainError, NotYet, Refusals
 from services.kit.events import outbox
@@ -164,6 +165,7 @@ def _settle(tx: Transaction, facts: Sequence[Fact], legs: Mapping[tuple[str, int
             continue
         locked = ceilings.lock(charge.contract_id)
         settlement = charge.settle(fact, locked.terms.contract, at=at)
+        emissions.keep_ridden(tx, charge, fact, locked.terms.contract)
         moved = locked.ceiling.settle(
             charge.order_id,
             charge.leg,
@@ -281,6 +283,7 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
         )
         closed.add(statement)
         charges.put_on(statement, month.last_day)
+        emissions.freeze(tx, statement, contract)
         outbox.add(tx, messages.statement_closed(statement))
         statements.append(statement)
     closed.mark_closed(contract_id, month, at=at)
@@ -330,6 +333,12 @@ def log_export(
     document = Document(statement_id, format_, sha256(content).hexdigest(), content)
     NewDocuments(tx).log_export(document, account_id=taker.account_id, account_name=taker.name, at=at)
     return document
+
+
+def log_taken(tx: Transaction, statement_id: str, format_: str, sha256: str, *, taker: Taker, at: datetime) -> None:
+    """Log who takes bytes of which only the hash is at hand."""
+    document = Document(statement_id, format_, sha256, b"")
+    NewDocuments(tx).log_export(document, account_id=taker.account_id, account_name=taker.name, at=at)
 
 
 def _keep(tx: Transaction, moved: Movement, *, at: datetime) -> None:
