@@ -5,7 +5,7 @@ that is not measured. Each size runs in a process of its own, so that its memory
 the peak rose above what the process held before the month was closed. Growth compares sizes with a straight line:
 1.0 is linear. Every document is read back and its hash compared, and the pack is made twice and compared.
 
-10,000 deliveries take some minutes to prepare, 100,000 half an hour: python -m bench.month --sizes 10000 100000
+Some seconds and some hundred megabytes of memory: python -m bench.month --sizes 10000 100000
 """
 
 import argparse

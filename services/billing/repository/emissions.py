@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import Row, bindparam, exists, func, insert, select, update
 
 from services.billing.domain.emissions import (
     Baseline,
@@ -54,7 +54,6 @@ class Rides:
                 factors=[_from_factor(row) for row in basis.factors.rows],
             )
         )
-        own = select(charges.c.order_id, charges.c.leg).where(charges.c.statement_id == statement_id)
         rounds = (
             select(rides.c.round_id)
             .join(charges, _SAME_LEG)
@@ -71,10 +70,12 @@ class Rides:
             .where(rides.c.round_id.in_(rounds), charges.c.is_billable)
             .group_by(rides.c.round_id)
         ).all()
+        # Looked up leg by leg: a list of the whole month would be gone through again for each of its rounds.
+        own = exists().where(_SAME_LEG, charges.c.statement_id == statement_id)
         if totals:
             self._tx.execute(
                 update(rides)
-                .where(rides.c.round_id == bindparam("round"), tuple_(rides.c.order_id, rides.c.leg).in_(own))
+                .where(rides.c.round_id == bindparam("round"), own)
                 .values(
                     total_metres=bindparam("metres"),
                     total_gram_metres=bindparam("gram_metres_in_all"),

@@ -54,6 +54,19 @@ async def test_a_contract_is_registered_with_its_prices_and_can_be_read(house: H
         assert [one["id"] for one in listed["items"]] == [contract["id"]]
 
 
+async def test_a_contract_says_what_its_bikes_are_compared_with_and_what_unknown_loads_weigh(house: House) -> None:
+    masses = [{"load_kind": "ballot-linge", "grams": 8_000}]
+    async with house.administrator() as admin:
+        plain = (await admin.post("/v1/contracts", json=BODY)).json()
+        told = changed(reference="A", co2_baseline="A", load_masses=masses)
+        own = (await admin.post("/v1/contracts", json=told)).json()
+        unknown = await admin.post("/v1/contracts", json=changed(reference="C", co2_baseline="C"))
+        assert (plain["co2_baseline"], plain["load_masses"]) == ("B", [])
+        read = (await admin.get(f"/v1/contracts/{own['id']}")).json()
+    assert (read["co2_baseline"], read["load_masses"]) == ("A", masses)
+    assert unknown.status_code == 422
+
+
 async def test_an_unchanged_contract_is_not_sent_again(house: House) -> None:
     contract = register(house.database, a_contract())
     async with house.finance() as finance:

@@ -53,7 +53,7 @@ def test_the_worked_example_holds_to_the_third_decimal() -> None:
     assert rounded(shared.avoided_kg) == Decimal("6.060")
     assert rounded(shared.avoided_kg * 100 / shared.van_kg, 0) == 88
     grams = leg_emission(month[0], None, NOVEMBER, Baseline.SHARED_VAN, is_delivered=True)
-    assert (rounded(grams.kg * 1000, 1), rounded(grams.van_kg * 1000, 0)) == (Decimal("3.5"), 28)
+    assert (rounded(grams.kg * 1000, 1), rounded(grams.van_kg * 1000, 0)) == (Decimal("3.5"), Decimal(28))
 
 
 def test_only_the_total_is_rounded() -> None:
@@ -108,7 +108,7 @@ def test_a_detour_of_a_round_is_shared_and_not_borne_by_who_is_far() -> None:
 
 def test_a_leg_that_delivered_nothing_counts_its_kilometres_and_spares_no_van() -> None:
     emission = leg_emission(a_ride(), None, NOVEMBER, Baseline.DEDICATED_VAN, is_delivered=False)
-    assert (emission.km, emission.van_kg) == (Decimal("2.4"), 0)
+    assert (emission.km, emission.van_kg) == (Decimal("2.4"), Decimal(0))
     assert emission.kg > 0
 
 
@@ -116,7 +116,7 @@ def test_a_leg_of_which_nothing_is_known_counts_nothing_and_shows() -> None:
     emission = leg_emission(None, None, NOVEMBER, Baseline.SHARED_VAN, is_delivered=True)
     found = EmissionTotals()
     found.add(None, emission, is_delivered=True)
-    assert (found.legs, found.kg, found.levels, found.level) == (1, 0, {0: 1}, 1)
+    assert (found.legs, found.kg, found.levels, found.level) == (1, Decimal(0), {0: 1}, 1)
 
 
 def test_a_light_parcel_on_a_shared_van_may_spare_less_than_nothing() -> None:
