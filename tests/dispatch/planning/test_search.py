@@ -1,0 +1,55 @@
+"""The compiled search, looked at from inside: what it finds in a route is what trying every place finds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.dispatch.planning.plan import Plan, cost
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.search import kernel
+from services.dispatch.planning.search import layout as L
+from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
+from services.dispatch.planning.search.run import search
+from services.dispatch.planning.stop import Steps
+from tests.strategies import simple_problems
+
+
+def prices_of_all_places(arrays: Arrays, rows: Rows, vehicle: int, pickup: int) -> Iterator[int]:
+    """Yield what a pickup and its drop, nodes one after another, add to a route at each pair of places that holds."""
+    nodes = rows[vehicle, 1 : rows[vehicle, 0] + 1]
+
+    def price(sequence: Rows) -> int | None:
+        route = arrays.route_of(vehicle, sequence)
+        return None if route is None else cost(arrays.problem, Plan((route,), ()))
+
+    served = (nodes < len(arrays.stops)).any()
+    before = price(nodes) if served else 0
+    assert before is not None
+    for i in range(1, len(nodes)):
+        for j in range(i, len(nodes)):
+            new = price(np.insert(nodes, [i, j], [pickup, pickup + 1]))
+            if new is not None:
+                yield new - before
+
+
+@given(simple_problems(), st.integers(0, 9))
+def test_the_cheapest_place_in_a_route_is_found_and_none_below_a_bound(problem: RoutingProblem, seed: int) -> None:
+    assume(problem.requests and problem.vehicles)
+    arrays = Arrays(problem)
+    D, S = arrays.data, new_state(arrays, seed)
+    rows = arrays.rows_of(search(problem, Steps(5), seed))
+    kernel.read(D, S, rows)
+    for request in range(len(problem.requests)):
+        pickup = int(D[D[L.REQUESTS] + request * L.REQUEST_WIDTH + L.FIRST])
+        for vehicle in range(len(problem.vehicles)):
+            if kernel._served_by(S, request) == vehicle or not D[D[L.MAY] + request * D[L.N_VEHICLES] + vehicle]:
+                continue
+            found, place = kernel._best_pair(D, S, vehicle, request, L.INFINITE)
+            least = min(prices_of_all_places(arrays, rows, vehicle, pickup), default=L.INFINITE)
+            assert found == least
+            assert (place < 0) == (least == L.INFINITE)
+            if place >= 0:
+                assert kernel._best_pair(D, S, vehicle, request, least) == (least, -1)
+                assert kernel._best_pair(D, S, vehicle, request, least + 1) == (least, place)
