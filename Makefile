@@ -5,7 +5,7 @@
 VENV := .venv/bin
 
 # Made again when the lock, the project's own metadata or the map's packages change.
-.venv/ready: requirements.lock pyproject.toml $(wildcard deploy/setup/*.sh deploy/browser/package-lock.json deploy/browser/build.py)
+.venv/ready: requirements.lock deploy/invoice-rules.lock pyproject.toml $(wildcard deploy/setup/*.sh deploy/browser/package-lock.json deploy/browser/build.py)
 	@sh deploy/setup/environment.sh
 
 run: .venv/ready  ## a demo city in one process

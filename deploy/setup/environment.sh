@@ -12,6 +12,7 @@ fi
 
 pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
 pip install -q --require-hashes --only-binary :all: -r requirements.lock
+pip install -q --require-hashes --only-binary :all: --no-deps -r deploy/invoice-rules.lock
 # The project itself, in place; its build needs nothing that is not locked.
 pip install -q --no-deps --no-build-isolation -e .
 

@@ -104,6 +104,135 @@ class VatRateTwice(DomainError):
         super().__init__(f"Deux taux commencent le {_day(valid_from)} : gardez-en un.", pointer=pointer)
 
 
+class IbanInvalid(DomainError):
+    """An IBAN has a country, check digits and an account, without blanks."""
+
+    code = "iban-invalid"
+    title = "IBAN invalide"
+
+    def __init__(self, iban: str, pointer: str) -> None:
+        super().__init__(
+            f"« {iban} » n'est pas un IBAN : recopiez-le du RIB, sans espace ; ses deux chiffres de contrôle ne "
+            "correspondent pas.",
+            pointer=pointer,
+        )
+
+
+class BicInvalid(DomainError):
+    """A BIC has 8 or 11 characters."""
+
+    code = "bic-invalid"
+    title = "BIC invalide"
+
+    def __init__(self, bic: str, pointer: str) -> None:
+        super().__init__(f"« {bic} » n'est pas un BIC : recopiez du RIB ses 8 ou 11 caractères.", pointer=pointer)
+
+
+class VatNumberInvalid(DomainError):
+    """A French VAT number is FR, a key and the company's own SIREN."""
+
+    code = "vat-number-invalid"
+    title = "Numéro de TVA invalide"
+
+    def __init__(self, vat_number: str, siren: str, pointer: str) -> None:
+        super().__init__(
+            f"« {vat_number} » n'est pas le numéro de TVA de l'entreprise {siren} : donnez FR, la clé, puis ce SIREN, "
+            "ou laissez vide pour une coopérative en franchise.",
+            pointer=pointer,
+        )
+
+
+class DateTwice(DomainError):
+    """Two dated rows of one thing begin on the same day."""
+
+    code = "date-twice"
+    title = "Deux lignes à la même date"
+
+    def __init__(self, day: date, pointer: str) -> None:
+        super().__init__(f"Deux lignes portent la date du {_day(day)} : gardez-en une.", pointer=pointer)
+
+
+class ServiceCodeMissing(DomainError):
+    """The directory says that this buyer wants a service code on each invoice."""
+
+    code = "service-code-missing"
+    title = "Code service manquant"
+
+    def __init__(self, looked_up_on: date) -> None:
+        super().__init__(
+            f"L'annuaire, consulté le {_day(looked_up_on)}, exige un code service de cet acheteur : donnez-le.",
+            pointer="/buyer/service_code",
+        )
+
+
+class EngagementNumberMissing(DomainError):
+    """The directory says that this buyer wants an engagement number on each invoice."""
+
+    code = "engagement-number-missing"
+    title = "Numéro d'engagement manquant"
+
+    def __init__(self, looked_up_on: date) -> None:
+        super().__init__(
+            f"L'annuaire, consulté le {_day(looked_up_on)}, exige un numéro d'engagement de cet acheteur : donnez-le.",
+            pointer="/buyer/engagement_number",
+        )
+
+
+class InvoiceDataMissing(DomainError):
+    """The contract does not hold all that an e-invoice must say; nothing was closed."""
+
+    code = "invoice-data-missing"
+    title = "Données de facturation manquantes"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            "Le mois ne peut pas être clos, la facture électronique serait incomplète. "
+            f"À compléter au marché : {' ; '.join(missing)}.",
+            missing=list(missing),
+        )
+
+
+class InvoiceNotValid(DomainError):
+    """What was written does not pass the rules for e-invoices; nothing was closed, no number was used."""
+
+    code = "invoice-not-valid"
+    title = "Facture électronique non conforme"
+
+    def __init__(self, number: str, findings: Sequence[str]) -> None:
+        super().__init__(
+            f"La facture {number} ne passe pas les contrôles ; rien n'est émis et le numéro reste libre. "
+            f"À corriger : {' ; '.join(findings)}",
+            findings=list(findings),
+        )
+
+
+class RulesUnavailable(DomainError):
+    """The official rules for e-invoices are not installed on this machine."""
+
+    code = "invoice-rules-unavailable"
+    title = "Contrôles de facturation indisponibles"
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"Le serveur ne peut contrôler aucune facture électronique : installez-y « {missing} ». "
+            "Aucun mois n'est clos entre-temps.",
+            missing=missing,
+        )
+
+
+class InvoiceNotFound(DomainError):
+    """The statement is older than its e-invoice, or does not exist."""
+
+    code = "invoice-not-found"
+    title = "Facture électronique absente"
+
+    def __init__(self, statement_id: str) -> None:
+        super().__init__(
+            "Cet état n'a pas de facture électronique : il a été clos avant qu'elles existent.",
+            statement_id=statement_id,
+        )
+
+
 class ContractNotFound(DomainError):
     """No such contract, or not the caller's."""
 
