@@ -5,8 +5,9 @@ Both are made from frozen values alone: no clock, no random name. What was rende
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -41,7 +42,7 @@ HEADERS = (
     "Quantité", "Unité", "Prix unitaire HT", "Montant HT", "Taux de TVA", "Remarque", "Preuves",
 )  # fmt: skip
 
-_pages = templates(Path(__file__).parent.parent)
+_pages = templates(Path(__file__).parents[1])
 
 
 def month_in_french(month: Month) -> str:
@@ -127,6 +128,53 @@ def _draw(page: str, identifier: str) -> bytes:
     document = weasyprint.HTML(string=page, url_fetcher=_fetch_nothing)
     content: bytes = document.write_pdf(pdf_identifier=identifier.encode(), pdf_tags=True)
     return content
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A file that a PDF carries as its data; `add_to` says so in the PDF's own metadata (RDF in, RDF out)."""
+
+    name: str
+    description: str
+    content: bytes
+    dated: datetime
+    add_to: Callable[[bytes], bytes]
+
+
+def draw_archive(page: str, identifier: str, carried: Carried) -> bytes:
+    """Draw a page as PDF/A-3b that carries a file (relationship Data): the same bytes each time.
+
+    Raises
+    ------
+    PrintingUnavailable
+        When the machine lacks a library that draws text.
+    """
+    try:
+        import weasyprint
+    except OSError as missing:
+        raise PrintingUnavailable(PANGO_PACKAGES) from missing
+    file = weasyprint.Attachment(
+        string=carried.content,
+        url_fetcher=_fetch_nothing,
+        name=carried.name,
+        description=carried.description,
+        created=carried.dated,
+        modified=carried.dated,
+        relationship="Data",
+    )
+    document = weasyprint.HTML(string=page, url_fetcher=_fetch_nothing).render(pdf_variant="pdf/a-3b", pdf_tags=True)
+    document.metadata.attachments = [file]
+    plain = document.metadata.generate_rdf_metadata
+    document.metadata.generate_rdf_metadata = lambda *about: carried.add_to(plain(*about))
+    content: bytes = document.write_pdf(
+        finisher=_name_once, pdf_identifier=identifier.encode(), pdf_variant="pdf/a-3b", pdf_tags=True
+    )
+    return content
+
+
+def _name_once(_: Any, pdf: Any) -> None:
+    """Name each carried file once in the catalogue; WeasyPrint 70 names it twice."""
+    pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
 
 
 def as_html(statement: Statement, charges: Sequence[Charge]) -> str:

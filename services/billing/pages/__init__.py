@@ -32,7 +32,7 @@ from services.kit.http.html import templates
 from services.kit.ids import new_id
 
 router = APIRouter(include_in_schema=False)
-pages = templates(Path(__file__).parent.parent)
+pages = templates(Path(__file__).parents[1])
 pages.environment.globals.update(
     month_in_french=documents.month_in_french,
     rate_in_french=documents.rate_in_french,
