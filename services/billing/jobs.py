@@ -3,33 +3,44 @@
 from collections.abc import Mapping
 
 from services.billing import documents, queries, use_cases
-from services.billing.domain.errors import PrintingUnavailable
+from services.billing.documents.validation import warm_up
+from services.billing.domain.errors import PrintingUnavailable, RulesUnavailable
+from services.billing.queries.invoicing import list_unprinted
 from services.billing.repository import Contracts
 from services.billing.settings import BillingSettings
+from services.billing.use_cases import invoicing
 from services.kit.clock import utc_now
 from services.kit.database import Database
+from services.kit.errors import DomainError
 from services.kit.jobs import Job
 
 
 def close_due_months(database: Database, *, delay_days: int) -> Mapping[str, object]:
-    """Close every month that is due, oldest first, each in a transaction of its own; return how many.
+    """Close every month that is due, oldest first, each in a transaction of its own; return how many, and refusals.
 
     Closing by hand at the same time is harmless: a month is closed once.
     """
     with database.view() as view:
         contract_ids = Contracts(view).ids()
+    if contract_ids:
+        warm_up()  # before a transaction is open
     months = statements = 0
+    refused: dict[str, str] = {}
     for contract_id in contract_ids:
         while True:
-            with database.transaction() as tx:
-                now = utc_now()
-                month = use_cases.next_due(tx, contract_id, delay_days=delay_days, at=now)
-                if month is None:
-                    break
-                closing = use_cases.close_month(tx, contract_id, month, at=now)
+            try:
+                with database.transaction() as tx:
+                    now = utc_now()
+                    month = use_cases.next_due(tx, contract_id, delay_days=delay_days, at=now)
+                    if month is None:
+                        break
+                    closing = use_cases.close_month(tx, contract_id, month, at=now)
+            except DomainError as refusal:  # one contract's fault is not another's
+                refused[contract_id] = refusal.detail
+                break
             months += 1
             statements += len(closing.statements)
-    return {"months": months, "statements": statements}
+    return {"months": months, "statements": statements, **({"refused": refused} if refused else {})}
 
 
 def print_statements(database: Database) -> Mapping[str, object]:
@@ -54,6 +65,30 @@ def print_statements(database: Database) -> Mapping[str, object]:
         printed += 1
 
 
+MOST_PRINTED_AT_ONCE = 500
+
+
+def print_invoices(database: Database) -> Mapping[str, object]:
+    """Print the e-invoices that were not printed yet and keep those that pass every layer; return how many."""
+    with database.view() as view:
+        waiting = list_unprinted(view, limit=MOST_PRINTED_AT_ONCE)
+    printed = 0
+    refused: dict[str, str] = {}
+    for statement in waiting:
+        try:
+            with database.view() as view:
+                content = invoicing.print_invoice(view, statement, queries.lines_of(view, statement.id))
+        except (PrintingUnavailable, RulesUnavailable) as refusal:
+            return {"printed": printed, "unavailable": refusal.detail}
+        except DomainError as refusal:
+            refused[statement.id] = refusal.detail
+            continue
+        with database.transaction() as tx:
+            invoicing.keep_invoice(tx, statement.id, content, at=utc_now())
+        printed += 1
+    return {"printed": printed, **({"refused": refused} if refused else {})}
+
+
 def jobs(settings: BillingSettings) -> tuple[Job, ...]:
     """Return what billing does by itself."""
 
@@ -63,4 +98,5 @@ def jobs(settings: BillingSettings) -> tuple[Job, ...]:
     return (
         Job("close-months", settings.closing_every_seconds, close_months),
         Job("print-statements", settings.printing_every_seconds, print_statements),
+        Job("print-invoices", settings.printing_every_seconds, print_invoices),
     )

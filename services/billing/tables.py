@@ -236,6 +236,8 @@ documents = Table(
     Column("format", String(8), primary_key=True),
     Column("sha256", String(64), nullable=False),
     Column("content", LargeBinary, nullable=False),
+    # Names and versions of what wrote and judged an e-invoice; empty for what is drawn for reading only.
+    Column("made_with", Text, nullable=False, server_default=""),
     Column("rendered_at", UtcDateTime, nullable=False),
 )
 """A statement's bytes as first rendered: every download gives these."""

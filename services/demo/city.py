@@ -34,7 +34,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Cooperative:
-    """A fictional cooperative and its couriers' logins; the SIRET numbers are invented and pass the key check."""
+    """A fictional cooperative and its couriers' logins.
+
+    SIRET, VAT number and IBAN are invented and pass their key checks.
+    """
 
     id: str
     name: str
@@ -43,6 +46,12 @@ class Cooperative:
     depot: str
     shift: tuple[time, time]
     couriers: tuple[str, ...]
+    street: str
+    postcode: str
+    legal_form: str
+    share_capital: str
+    vat_number: str
+    iban: str
 
 
 COOPERATIVES = (
@@ -54,6 +63,12 @@ COOPERATIVES = (
         "Hôtel de Ville",
         (time(6, 30), time(11, 0)),
         ("amel", "bastien", "chloe", "driss"),
+        "4 quai de Versailles",
+        "44000",
+        "SCIC SA à capital variable",
+        "capital de 45 000 euros",
+        "FR74900000100",
+        "FR7630001007941234567890185",
     ),
     Cooperative(
         "loire",
@@ -63,6 +78,12 @@ COOPERATIVES = (
         "Chapidock",
         (time(9, 30), time(18, 30)),
         ("elise", "farid", "gwenn"),
+        "12 boulevard de la Prairie-au-Duc",
+        "44200",
+        "SCOP SARL à capital variable",
+        "capital de 18 500 euros",
+        "FR13900000209",
+        "FR7630006000011234567890189",
     ),
 )
 
@@ -239,18 +260,23 @@ def requests(scale: int = 1) -> list[RequestTemplate]:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A fictional public contract; the ceiling is decimal text in euros, excluding tax."""
+    """A fictional public contract; the ceiling is decimal text in euros, excluding tax.
+
+    A service code means that the buyer's entry in the public directory demands it on each invoice.
+    """
 
     reference: str
     title: str
     departments: tuple[str, ...]
     ceiling: str
+    engagement_number: str
+    service_code: str = ""
 
 
 CONTRACTS = (
-    Contract("2026-CYCLO-01", "Cyclologistique des services municipaux", ("proprete", "voirie"), "90000.00"),
+    Contract("2026-CYCLO-01", "Cyclologistique des services municipaux", ("proprete", "voirie"), "90000.00", "EJ-0417"),
     # Near enough to its ceiling that a month of tools does not fit.
-    Contract("2026-CYCLO-02", "Prêt d'outils de jardin à vélo", ("espaces-verts",), "700.00"),
+    Contract("2026-CYCLO-02", "Prêt d'outils de jardin à vélo", ("espaces-verts",), "700.00", "EJ-0418", "NATURE-44"),
 )
 
 PRICES = (

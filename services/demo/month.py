@@ -105,5 +105,9 @@ def close_month(house: House, setting: Setting, first: date, tell: Tell) -> None
         again = finance.call("billing", "GET", f"{path}.pdf").content
         if not paper.startswith(b"%PDF-") or b";" not in table or paper != again:
             raise DemoFailedError(f"statement {statement['number']} cannot be pulled as CSV and PDF")
-        sizes = f"CSV ({len(table)} octets), PDF ({len(paper)} octets)"
+        forms = ("invoice.xml?syntax=cii", "invoice.xml?syntax=ubl", "invoice.pdf")
+        invoice = [finance.call("billing", "GET", f"{path}/{form}").content for form in forms]
+        if [content[:5] for content in invoice] != [b"<?xml", b"<?xml", b"%PDF-"]:
+            raise DemoFailedError(f"invoice {statement['number']} cannot be pulled as CII, UBL and PDF")
+        sizes = f"CSV ({len(table)} octets), PDF ({len(paper)} octets), facture CII, UBL et PDF"
         tell(f"  {statement['seller']['name']}, {statement['number']} : JSON, {sizes}")

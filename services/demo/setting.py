@@ -44,9 +44,35 @@ def register_contracts(house: House, setting: Setting, first: date) -> None:
             {
                 "reference": contract.reference,
                 "title": contract.title,
-                "buyer": {"name": "Ville de Nantes (démonstration)", "siret": "90000030800016"},
+                "buyer": {
+                    "name": "Ville de Nantes (démonstration)",
+                    "siret": "90000030800016",
+                    "service_code": contract.service_code,
+                    "engagement_number": contract.engagement_number,
+                    "postal_address": {"lines": ["2 rue de l'Hôtel-de-Ville"], "postcode": "44094", "city": "Nantes"},
+                    "directory_entries": [
+                        {
+                            "looked_up_on": starts_on.isoformat(),
+                            "demands_service_code": bool(contract.service_code),
+                            "demands_engagement_number": True,
+                        }
+                    ],
+                },
                 "cooperatives": [
-                    {"id": holder.id, "name": holder.name, "siret": holder.siret, "address": holder.address}
+                    {
+                        "id": holder.id,
+                        "name": holder.name,
+                        "siret": holder.siret,
+                        "address": holder.address,
+                        "postal_address": {"lines": [holder.street], "postcode": holder.postcode, "city": "Nantes"},
+                        "legal_form": holder.legal_form,
+                        "share_capital": holder.share_capital,
+                        "vat_regimes": [
+                            {"valid_from": "2014-01-01", "vat_number": holder.vat_number, "source": "CGI art. 256"}
+                        ],
+                        "iban": holder.iban,
+                        "contact": {"name": "Service facturation", "email": f"factures@{holder.id}.example"},
+                    }
                     for holder in city.COOPERATIVES
                 ],
                 "departments": [{"id": code, "name": city.DEPARTMENTS[code]} for code in contract.departments],

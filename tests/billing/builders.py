@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.billing import use_cases
 from services.billing.domain.charge import Charge, Fact, FactKind, Order, OrderedLeg, Place, held
 from services.billing.domain.contract import Buyer, ChargeRules, Contract, Cooperative, Department, VatRate
+from services.billing.domain.invoicing import Contact, DirectoryEntry, PostalAddress, VatRegime, vat_number_of
 from services.billing.domain.price_list import LegToPrice, Load, PriceLine, PriceList, Unit
 from services.billing.handlers import HEARS
 from services.contracts.dispatch.v1 import events_pb2 as dispatch_pb2
@@ -19,9 +20,37 @@ from services.kit.database import Database, Transaction
 from services.kit.ids import new_id
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
-ERDRE = Cooperative("erdre", "Les Coursiers de l'Erdre", "90000010000017", "4 quai de Versailles, 44000 Nantes")
-LOIRE = Cooperative("loire", "Vélo-Cargo Loire", "90000020900016", "12 bd de la Prairie-au-Duc, 44200 Nantes")
-BUYER = Buyer("Ville de Nantes (démonstration)", "90000030800016", engagement_number="EJ-2026-0042")
+LIABLE_SINCE = date(2014, 1, 1)
+ERDRE = Cooperative(
+    "erdre",
+    "Les Coursiers de l'Erdre",
+    "90000010000017",
+    "4 quai de Versailles, 44000 Nantes",
+    postal_address=PostalAddress(("4 quai de Versailles",), "44000", "Nantes"),
+    legal_form="SCIC SA à capital variable",
+    share_capital="capital de 45 000 euros",
+    vat_regimes=(VatRegime(LIABLE_SINCE, vat_number_of("900000100"), "CGI, art. 256"),),
+    iban="FR7630001007941234567890185",
+    bic="BDFEFRPPCCT",
+    contact=Contact("Service facturation", "+33200000000", "factures@erdre.example"),
+)
+LOIRE = Cooperative(
+    "loire",
+    "Vélo-Cargo Loire",
+    "90000020900016",
+    "12 bd de la Prairie-au-Duc, 44200 Nantes",
+    postal_address=PostalAddress(("12 bd de la Prairie-au-Duc",), "44200", "Nantes"),
+    legal_form="SCOP SARL à capital variable",
+    vat_regimes=(VatRegime(LIABLE_SINCE, vat_number_of("900000209"), "CGI, art. 256"),),
+    iban="FR7630006000011234567890189",
+)
+BUYER = Buyer(
+    "Ville de Nantes (démonstration)",
+    "90000030800016",
+    engagement_number="EJ-2026-0042",
+    postal_address=PostalAddress(("2 rue de l'Hôtel-de-Ville",), "44094", "Nantes"),
+    directory_entries=(DirectoryEntry(date(2025, 12, 1), False, True),),
+)
 PROPRETE = Department("proprete", "Propreté des bâtiments")
 VOIRIE = Department("voirie", "Voirie et signalisation")
 
@@ -32,6 +61,12 @@ PRICES = (
     PriceLine("PANNEAU", "Panneau", Unit.LOAD, 205, "panneau"),
     PriceLine("PIED", "Pied de panneau", Unit.LOAD, 0, "pied-panneau"),
 )
+
+
+def a_cooperative(id_: str, name: str, siret: str) -> Cooperative:
+    """Return a cooperative that may issue invoices."""
+    regime = replace(ERDRE.vat_regimes[0], vat_number=vat_number_of(siret[:9]))
+    return replace(ERDRE, id=id_, name=name, siret=siret, vat_regimes=(regime,))
 
 
 def a_contract(**changes: Any) -> Contract:

@@ -1,20 +1,21 @@
 """The published examples are one story; billing, given what it hears in it, says exactly what it says in it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 from google.protobuf.json_format import MessageToDict, Parse
 
 from services.billing import jobs, use_cases
-from services.billing.domain.contract import Buyer, ChargeRules, Cooperative, Department, VatRate
+from services.billing.domain.contract import ChargeRules, Department, VatRate
 from services.billing.domain.price_list import PriceLine, Unit
 from services.billing.handlers import HEARS
 from services.contracts.billing.v1 import events_pb2 as said_pb2
 from services.kit import clock
 from services.kit.database import Database
 from services.kit.events import outbox
-from tests.billing.builders import a_contract
+from tests.billing.builders import BUYER, a_contract, a_cooperative
 from tests.contracts.examples import Example, event_class, examples
 
 PRICES = (
@@ -55,10 +56,8 @@ def test_billing_says_what_the_examples_say(either_database: Database) -> None:
         id=terms.contract_id,
         reference=terms.reference,
         title=terms.title,
-        buyer=Buyer(terms.buyer_name, "90000030800016"),
-        cooperatives=tuple(
-            Cooperative(party.id, party.name, SIRETS[party.id], "Nantes") for party in terms.cooperatives
-        ),
+        buyer=replace(BUYER, name=terms.buyer_name),
+        cooperatives=tuple(a_cooperative(party.id, party.name, SIRETS[party.id]) for party in terms.cooperatives),
         departments=tuple(Department(party.id, party.name) for party in terms.departments),
         starts_on=date.fromisoformat(terms.starts_on),
         ends_on=date.fromisoformat(terms.ends_on),

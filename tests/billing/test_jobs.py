@@ -81,6 +81,6 @@ def test_a_machine_that_cannot_print_closes_months_all_the_same(
 def test_the_delay_comes_from_the_settings(database: Database) -> None:
     an_owed_leg(database, starts_on=date(2026, 11, 1))
     clock.set_now(datetime(2026, 12, 2, 12, tzinfo=UTC))
-    close_months, _ = jobs(BillingSettings(closing_delay_days=0))
+    close_months, *_ = jobs(BillingSettings(closing_delay_days=0))
     assert close_months.name == "close-months"
     assert close_months.run(database) == {"months": 1, "statements": 1}

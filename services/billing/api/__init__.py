@@ -2,17 +2,24 @@
 
 from fastapi import APIRouter
 
-from services.billing.api import charges, contracts, packs, statements
+from services.billing.api import charges, contracts, invoices, packs, statements
 from services.billing.domain import errors
 from services.kit.errors import DomainError
 
-routers: list[APIRouter] = [contracts.router, charges.router, statements.router, packs.router]
+routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {
     errors.ContractNotFound: 404,
     errors.StatementNotFound: 404,
+    errors.InvoiceNotFound: 404,
     errors.InvalidSiret: 422,
+    errors.IbanInvalid: 422,
+    errors.BicInvalid: 422,
+    errors.VatNumberInvalid: 422,
+    errors.DateTwice: 422,
+    errors.ServiceCodeMissing: 422,
+    errors.EngagementNumberMissing: 422,
     errors.PeriodReversed: 422,
     errors.ZoneUnknown: 422,
     errors.PartyTwice: 422,
@@ -24,4 +31,5 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.LoadKindMisplaced: 422,
     errors.MonthBeforeContract: 422,
     errors.PrintingUnavailable: 503,
+    errors.RulesUnavailable: 503,
 }

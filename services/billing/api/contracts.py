@@ -3,10 +3,18 @@
 from datetime import date, datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.billing import queries, use_cases
+from services.billing.api.parties import (
+    BuyerDataBody,
+    BuyerInvoicingBody,
+    CooperativeDataBody,
+    CooperativeInvoicingBody,
+    buyer_invoicing,
+    cooperative_invoicing,
+)
 from services.billing.api.shapes import (
     Amount,
     MonthText,
@@ -18,6 +26,7 @@ from services.billing.api.shapes import (
     percent_text,
     permille,
 )
+from services.billing.documents.validation import warm_up
 from services.billing.domain.contract import (
     DEFAULT_ALERT_PERCENTS,
     Buyer,
@@ -33,6 +42,7 @@ from services.billing.domain.money import cents, decimal_text
 from services.billing.domain.price_list import PriceLine, PriceList, Unit
 from services.billing.domain.statement import Month, Statement
 from services.billing.queries import Sight
+from services.billing.use_cases import parties
 from services.kit.http.answers import (
     DEFAULT_LIMIT,
     Cursor,
@@ -51,7 +61,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=99)]
 Siret = Annotated[str, StringConstraints(pattern=r"^[0-9]{14}$"), Field(examples=["90000010000017"])]
 
 
-class BuyerBody(Body):
+class BuyerBody(BuyerInvoicingBody):
     """The city. `service_code` and `engagement_number` stand on each statement when its accountant demands them."""
 
     name: Name
@@ -59,14 +69,22 @@ class BuyerBody(Body):
     service_code: Annotated[str, StringConstraints(max_length=100)] = ""
     engagement_number: Annotated[str, StringConstraints(max_length=50)] = ""
 
+    def to_domain(self) -> Buyer:
+        """Return the buyer, unchecked."""
+        return Buyer(self.name, self.siret, self.service_code, self.engagement_number, **self.invoicing())
 
-class CooperativeBody(Body):
+
+class CooperativeBody(CooperativeInvoicingBody):
     """A holder; the first one leads."""
 
     id: PartyId
     name: Name
     siret: Siret
     address: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+    def to_domain(self) -> Cooperative:
+        """Return the cooperative, unchecked."""
+        return Cooperative(self.id, self.name, self.siret, self.address, **self.invoicing())
 
 
 class DepartmentBody(Body):
@@ -146,8 +164,8 @@ class ContractBody(Body):
             id=contract_id,
             reference=self.reference,
             title=self.title,
-            buyer=Buyer(**self.buyer.model_dump()),
-            cooperatives=tuple(Cooperative(**party.model_dump()) for party in self.cooperatives),
+            buyer=self.buyer.to_domain(),
+            cooperatives=tuple(party.to_domain() for party in self.cooperatives),
             departments=tuple(Department(**party.model_dump()) for party in self.departments),
             starts_on=self.starts_on,
             ends_on=self.ends_on,
@@ -197,9 +215,16 @@ class ContractOut(BaseModel):
                 siret=contract.buyer.siret,
                 service_code=contract.buyer.service_code,
                 engagement_number=contract.buyer.engagement_number,
+                **buyer_invoicing(contract.buyer),
             ),
             cooperatives=[
-                CooperativeBody(id=party.id, name=party.name, siret=party.siret, address=party.address)
+                CooperativeBody(
+                    id=party.id,
+                    name=party.name,
+                    siret=party.siret,
+                    address=party.address,
+                    **cooperative_invoicing(party),
+                )
                 for party in contract.cooperatives
             ],
             departments=[DepartmentBody(id=party.id, name=party.name) for party in contract.departments],
@@ -392,6 +417,27 @@ def read_contract(
     return fresh(request, ContractOut.of(queries.get_contract(view, Sight.of(caller), contract_id)))
 
 
+class PartiesBody(Body):
+    """What e-invoices need of a contract's parties; a party that is not given stays as it is."""
+
+    buyer: BuyerDataBody | None = None
+    cooperatives: Annotated[list[CooperativeDataBody], Field(max_length=50, default_factory=list)]
+
+
+@router.put("/v1/contracts/{contract_id}/parties", response_model=ContractOut)
+def complete_parties(
+    contract_id: str, body: PartiesBody, _: Annotated[Caller, needs("billing:admin")], tx: Tx
+) -> ContractOut:
+    """Complete what e-invoices need of the parties; who they are stays as registered, closed months stay closed."""
+    completed = parties.complete_parties(
+        tx,
+        contract_id,
+        buyer=body.buyer.to_domain() if body.buyer else None,
+        cooperatives=tuple(one.to_domain() for one in body.cooperatives),
+    )
+    return ContractOut.of(completed)
+
+
 @router.get("/v1/contracts/{contract_id}/consumption", response_model=ConsumptionOut)
 def read_consumption(
     request: Request, contract_id: str, caller: Annotated[Caller, needs("billing:read")], view: ReadView
@@ -440,6 +486,7 @@ def close_month(
     contract_id: str,
     body: ClosingBody,
     caller: Annotated[Caller, needs("billing:write")],
+    _: Annotated[None, Depends(warm_up)],  # before the transaction is open
     tx: Tx,
     now: Now,
     once: Once,

@@ -14,7 +14,7 @@ from lxml import etree
 
 from services.billing import documents
 from services.billing.documents.invoice import Invoice, Kind, Profile, VatCategory
-from services.billing.documents.mapping import Syntax, as_xml, quantity_text
+from services.billing.documents.mapping import quantity_text
 from services.billing.documents.validation import Finding, validate
 from services.billing.domain.money import in_french
 from services.kit.http.html import templates
@@ -36,8 +36,8 @@ _PROPERTIES = {
 _pages = templates(Path(__file__).parents[1])
 
 
-def as_pdf(invoice: Invoice) -> bytes:
-    """Return the invoice on A4 with its XML inside, in the Factur-X profile that the buyer needs.
+def as_pdf(invoice: Invoice, xml: bytes) -> bytes:
+    """Return the invoice on A4 with its XML inside, which must be of the Factur-X profile that the buyer needs.
 
     Raises
     ------
@@ -47,22 +47,22 @@ def as_pdf(invoice: Invoice) -> bytes:
     carried = documents.Carried(
         FILE_NAME,
         "Factur-X",
-        as_xml(invoice, Syntax.FACTURX),
+        xml,
         datetime.combine(invoice.issued_on, time(), UTC),
         lambda rdf: _with_properties(rdf, invoice.profile),
     )
     return documents.draw_archive(as_html(invoice), f"{invoice.seller.siret} {invoice.number}", carried)
 
 
-def pdf_findings(content: bytes, invoice: Invoice) -> list[Finding]:
-    """Check a drawn PDF from its bytes: it carries the invoice's XML unchanged, which passes every layer.
+def pdf_findings(content: bytes, xml: bytes) -> list[Finding]:
+    """Check a drawn PDF from its bytes: it carries the XML unchanged, which passes every layer.
 
     That it is PDF/A-3 is looked for by its marks; it is not proved here.
     """
-    name, xml = get_facturx_xml_from_pdf(content, check_xsd=False, check_schematron=False)
-    if name != FILE_NAME or xml != as_xml(invoice, Syntax.FACTURX):
+    name, carried = get_facturx_xml_from_pdf(content, check_xsd=False, check_schematron=False)
+    if name != FILE_NAME or carried != xml:
         return [Finding("PDF", FILE_NAME, "le PDF ne porte pas le XML de la facture.")]
-    return validate(xml)
+    return validate(carried)
 
 
 def as_html(invoice: Invoice) -> str:

@@ -213,13 +213,14 @@ class Charge:
             When a cooperative rode that does not hold the contract.
         """
         outcome, rule, percent = _decide(fact, contract)
+        seller = contract.seller(fact.cooperative_id)
         settlement = Settlement(
             outcome=outcome,
             rule=rule,
             percent=percent,
             lines=(),
-            cooperative_id=contract.seller(fact.cooperative_id).id,
-            vat_permille=contract.vat_permille(self.service_date),
+            cooperative_id=seller.id,
+            vat_permille=contract.vat_permille_of(seller, self.service_date),
             fact=fact.kind,
             occurred_at=fact.occurred_at,
             settled_at=at,

@@ -11,13 +11,25 @@ from services.billing.domain.errors import (
     CeilingMissing,
     DateOutsidePeriod,
     DepartmentNotInContract,
+    EngagementNumberMissing,
     InvalidSiret,
     PartyTwice,
     PeriodReversed,
     SellerNotInContract,
+    ServiceCodeMissing,
     VatRateMissing,
     VatRateTwice,
     ZoneUnknown,
+)
+from services.billing.domain.invoicing import (
+    Contact,
+    DirectoryEntry,
+    PostalAddress,
+    VatRegime,
+    dates_twice,
+    entry_on,
+    regime_on,
+    seller_faults,
 )
 from services.kit.errors import DomainError, refuse_all
 
@@ -43,22 +55,37 @@ def is_siret(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """The city; service code and engagement number are what its accountant wants to read on each statement."""
+    """The city; service code and engagement number are what its accountant wants to read on each statement.
+
+    An e-invoice needs the address, and what the public directory says that it must carry.
+    """
 
     name: str
     siret: str
     service_code: str = ""
     engagement_number: str = ""
+    postal_address: PostalAddress | None = None
+    directory_entries: tuple[DirectoryEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Cooperative:
-    """A holder of the contract, and the seller of what it rides."""
+    """A holder of the contract, and the seller of what it rides.
+
+    An e-invoice needs the postal address in parts, the tax regime, the legal form with its capital, and the account.
+    """
 
     id: str
     name: str
     siret: str
     address: str
+    postal_address: PostalAddress | None = None
+    legal_form: str = ""
+    share_capital: str = ""
+    vat_regimes: tuple[VatRegime, ...] = ()
+    iban: str = ""
+    bic: str = ""
+    contact: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +157,8 @@ class Contract:
         Raises
         ------
         InvalidSiret, PartyTwice, PeriodReversed, CeilingMissing, ZoneUnknown, VatRateTwice, VatRateMissing,
-        AlertLevelsInvalid, or Refusals with several of them.
+        AlertLevelsInvalid, IbanInvalid, BicInvalid, VatNumberInvalid, DateTwice, ServiceCodeMissing,
+        EngagementNumberMissing, or Refusals with several of them.
         """
         faults: list[DomainError] = []
         if not is_siret(self.buyer.siret):
@@ -140,6 +168,17 @@ class Contract:
             for index, cooperative in enumerate(self.cooperatives)
             if not is_siret(cooperative.siret)
         )
+        for index, cooperative in enumerate(self.cooperatives):
+            faults.extend(
+                seller_faults(
+                    cooperative.siret,
+                    cooperative.vat_regimes,
+                    cooperative.iban,
+                    cooperative.bic,
+                    f"/cooperatives/{index}",
+                )
+            )
+        faults.extend(self.directory_faults())
         faults.extend(_named_twice([party.id for party in self.cooperatives], "/cooperatives"))
         faults.extend(_named_twice([party.id for party in self.departments], "/departments"))
         if self.ends_on < self.starts_on:
@@ -192,6 +231,22 @@ class Contract:
         if not in_force:
             raise ValueError(f"no VAT rate on {day}")
         return max(in_force, key=lambda rate: rate.valid_from).permille
+
+    def vat_permille_of(self, seller: Cooperative, day: date) -> int:
+        """Return what a seller charges on a day: the contract's rate, or nothing under franchise."""
+        regime = regime_on(seller.vat_regimes, day)
+        return 0 if regime is not None and regime.is_franchise else self.vat_permille(day)
+
+    def directory_faults(self) -> list[DomainError]:
+        """Return what the directory, as last looked up, demands of this buyer's invoices and the contract lacks."""
+        entries = self.buyer.directory_entries
+        faults = dates_twice([one.looked_up_on for one in entries], "/buyer/directory_entries", "looked_up_on")
+        last = entry_on(entries, date.max)
+        if last is not None and last.demands_service_code and not self.buyer.service_code:
+            faults.append(ServiceCodeMissing(last.looked_up_on))
+        if last is not None and last.demands_engagement_number and not self.buyer.engagement_number:
+            faults.append(EngagementNumberMissing(last.looked_up_on))
+        return faults
 
     def local_date(self, instant: datetime) -> date:
         """Return the calendar day of an aware instant where the contract lives."""

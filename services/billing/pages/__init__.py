@@ -6,11 +6,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from services.billing import documents, queries, use_cases
+from services.billing.documents.month import missing_of
+from services.billing.documents.validation import warm_up
 from services.billing.domain.charge import Outcome
 from services.billing.domain.contract import (
     DEFAULT_ALERT_PERCENTS,
@@ -61,6 +63,8 @@ class ContractPanel:
     refusals: list[queries.RefusedOrder]
     latest_closed: Month | None
     month_to_close: Month | None
+    missing: tuple[str, ...] = ()
+    """What e-invoices need and the contract does not say yet: no month is closed before."""
 
 
 @router.get("/finances")
@@ -78,12 +82,15 @@ def finances(
     if caller.has("billing:read"):
         for contract in queries.list_contracts(view, sight, limit=MOST_CONTRACTS):
             latest = queries.latest_closed(view, contract.id)
+            today = contract.local_date(now)
+            gaps = (gap for seller in contract.cooperatives for gap in missing_of(contract.buyer, seller, today))
             panels.append(
                 ContractPanel(
                     use=queries.get_consumption(view, sight, contract.id),
                     refusals=queries.list_refusals(view, contract.id, limit=MOST_REFUSALS),
                     latest_closed=latest,
-                    month_to_close=_month_to_close(contract, latest, contract.local_date(now)),
+                    month_to_close=_month_to_close(contract, latest, today),
+                    missing=tuple(dict.fromkeys(gaps)),
                 )
             )
     return pages.render(
@@ -106,6 +113,7 @@ def _month_to_close(contract: Contract, latest: Month | None, today: date) -> Mo
 def close_month(
     contract_id: str,
     caller: Annotated[Caller, needs("billing:write")],
+    _: Annotated[None, Depends(warm_up)],  # before the transaction is open
     tx: Tx,
     now: Now,
     month: Annotated[str, Form(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")],

@@ -34,6 +34,7 @@ from services.billing.domain.ledger import Entry
 from services.billing.domain.money import Tax
 from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, PriceList, Unit
 from services.billing.domain.statement import DepartmentTotal, Gauge, Item, Month, Statement
+from services.billing.repository import parties
 from services.billing.tables import (
     balances,
     charges,
@@ -101,7 +102,7 @@ class Contracts:
 
 
 class NewContracts(Contracts):
-    """Adds contracts; none is ever edited."""
+    """Adds contracts; what their e-invoices need is completed in `Ceilings`, nothing else is ever edited."""
 
     def __init__(self, tx: Transaction) -> None:
         super().__init__(tx)
@@ -182,6 +183,13 @@ class Ceilings:
         locked = self._locked[price_list.contract_id]
         terms = Terms(locked.terms.contract, (*locked.terms.price_lists, price_list))
         self._locked[price_list.contract_id] = replace(locked, terms=terms)
+
+    def replace_contract(self, contract: Contract, *, terms_id: str) -> None:
+        """Write a locked contract's terms anew; from now on they are kept under `terms_id`."""
+        self._tx.execute(update(contracts).where(contracts.c.id == contract.id).values(terms=_terms(contract)))
+        self._tx.execute(update(balances).where(balances.c.contract_id == contract.id).values(terms_id=terms_id))
+        locked = self._locked[contract.id]
+        self._locked[contract.id] = replace(locked, terms=Terms(contract, locked.terms.price_lists))
 
     def save(self, moved: Movement, *, at: datetime) -> None:
         """Keep what a verb did to a locked ceiling, and add its entries to the ledger."""
@@ -478,6 +486,7 @@ class Document:
     format: str
     sha256: str
     content: bytes
+    made_with: str = ""
 
 
 class Documents:
@@ -491,7 +500,9 @@ class Documents:
         row = self._view.execute(
             select(documents).where(documents.c.statement_id == statement_id, documents.c.format == format_)
         ).one_or_none()
-        return Document(row.statement_id, row.format, row.sha256, row.content) if row is not None else None
+        return (
+            Document(row.statement_id, row.format, row.sha256, row.content, row.made_with) if row is not None else None
+        )
 
 
 class NewDocuments(Documents):
@@ -508,6 +519,7 @@ class NewDocuments(Documents):
             "format": document.format,
             "sha256": document.sha256,
             "content": document.content,
+            "made_with": document.made_with,
             "rendered_at": at,
         }
         if insert_new(self._tx, documents, [row], documents.c.format).all():
@@ -562,8 +574,8 @@ def contract_of(row: Row[Any]) -> Contract:
         id=row.id,
         reference=row.reference,
         title=terms["title"],
-        buyer=Buyer(**terms["buyer"]),
-        cooperatives=tuple(Cooperative(**party) for party in terms["cooperatives"]),
+        buyer=parties.buyer_of(terms["buyer"]),
+        cooperatives=tuple(parties.cooperative_of(party) for party in terms["cooperatives"]),
         departments=tuple(Department(**party) for party in terms["departments"]),
         starts_on=row.starts_on,
         ends_on=row.ends_on,
@@ -588,6 +600,7 @@ def _from_buyer(buyer: Buyer) -> Json:
         "siret": buyer.siret,
         "service_code": buyer.service_code,
         "engagement_number": buyer.engagement_number,
+        **parties.from_buyer(buyer),
     }
 
 
@@ -597,6 +610,7 @@ def _from_cooperative(cooperative: Cooperative) -> Json:
         "name": cooperative.name,
         "siret": cooperative.siret,
         "address": cooperative.address,
+        **parties.from_cooperative(cooperative),
     }
 
 
@@ -791,8 +805,8 @@ def statement_of(row: Row[Any]) -> Statement:
         contract_id=row.contract_id,
         contract_reference=content["contract_reference"],
         contract_title=content["contract_title"],
-        buyer=Buyer(**content["buyer"]),
-        seller=Cooperative(**content["seller"]),
+        buyer=parties.buyer_of(content["buyer"]),
+        seller=parties.cooperative_of(content["seller"]),
         number=row.number,
         month=Month.parse(row.month),
         issued_on=date.fromisoformat(content["issued_on"]),

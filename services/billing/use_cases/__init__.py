@@ -36,6 +36,7 @@ from services.billing.repository import (
     Statements,
 )
 from services.billing.use_cases import emissions
+from services.billing.use_cases.invoicing import issue_invoice
 from services.kit.database import Transaction
 from services.kit.errors import DomainError, NotYet, Refusals
 from services.kit.events import outbox
@@ -244,6 +245,8 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
     Raises
     ------
     ContractNotFound, MonthNotOver, MonthBeforeContract, LaterMonthClosed
+    InvoiceDataMissing, InvoiceNotValid, RulesUnavailable
+        When an e-invoice cannot be issued; the caller's transaction must end without a commit, so no number is used.
     """
     tx.write_gathered()
     ceilings, charges, closed = Ceilings(tx), Charges(tx), Statements(tx)
@@ -284,6 +287,7 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
         closed.add(statement)
         charges.put_on(statement, month.last_day)
         emissions.freeze(tx, statement, contract)
+        issue_invoice(tx, statement, by_seller[seller.id], at=at)
         outbox.add(tx, messages.statement_closed(statement))
         statements.append(statement)
     closed.mark_closed(contract_id, month, at=at)

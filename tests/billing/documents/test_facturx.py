@@ -8,7 +8,8 @@ import pikepdf
 import pytest
 from pypdf import PdfReader
 
-from services.billing.documents.facturx import as_pdf, pdf_findings
+from services.billing.documents import facturx
+from services.billing.documents.facturx import pdf_findings
 from services.billing.documents.invoice import Invoice
 from services.billing.documents.mapping import Syntax, as_xml
 from services.billing.documents.validation import fatal, validate
@@ -30,6 +31,10 @@ INVOICES = {
 }
 
 
+def as_pdf(invoice: Invoice) -> bytes:
+    return facturx.as_pdf(invoice, as_xml(invoice, Syntax.FACTURX))
+
+
 def text_of(content: bytes) -> str:
     text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
     return text.replace("\u202f", " ").replace("\xa0", " ")
@@ -39,7 +44,7 @@ def text_of(content: bytes) -> str:
 def test_a_pdf_carries_the_xml_of_its_invoice_and_passes_every_layer(name: str) -> None:
     invoice: Invoice = INVOICES[name]
     content = as_pdf(invoice)
-    assert list(map(str, fatal(pdf_findings(content, invoice)))) == []
+    assert list(map(str, fatal(pdf_findings(content, as_xml(invoice, Syntax.FACTURX))))) == []
     with pikepdf.open(io.BytesIO(content)) as pdf:
         assert list(pdf.attachments) == ["factur-x.xml"]
         spec = pdf.attachments["factur-x.xml"]
@@ -108,9 +113,9 @@ def test_a_revised_price_is_printed_whole() -> None:
 def test_a_pdf_of_another_invoice_or_with_a_wrong_one_is_turned_back() -> None:
     invoice = an_invoice()
     content = as_pdf(invoice)
-    assert pdf_findings(content, replace(invoice, issued_on=date(2026, 12, 3)))
+    assert pdf_findings(content, as_xml(replace(invoice, issued_on=date(2026, 12, 3)), Syntax.FACTURX))
     wrong = replace(invoice, lines=(replace(invoice.lines[0], amount_cents=171_991),))
-    assert {finding.rule for finding in fatal(pdf_findings(as_pdf(wrong), wrong))} >= {"BT-131"}
+    assert {finding.rule for finding in fatal(pdf_findings(as_pdf(wrong), as_xml(wrong, Syntax.FACTURX)))} >= {"BT-131"}
 
 
 @pytest.mark.shared
