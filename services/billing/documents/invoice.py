@@ -13,6 +13,8 @@ from services.billing.domain.invoicing import Contact, PostalAddress
 from services.billing.domain.money import rounded
 
 CENT = Decimal("0.01")
+FREE_TEXT = "AAI"
+"""The subject code of a note that the law does not ask for. Source: UNTDID 4451."""
 
 
 class Kind(StrEnum):
@@ -254,7 +256,7 @@ def credit_note(
     """Return the credit note that gives `lines` of an invoice back: positive amounts, VAT at the lines' own rates.
 
     It names the invoice it corrects, and nothing of it stays but the parties, the contract and the terms. `notes`
-    replaces the original's.
+    replaces the original's; without it, all stay but what the original said of its own day.
     """
     return replace(
         original,
@@ -267,7 +269,7 @@ def credit_note(
         allowances=(),
         prepaid_cents=0,
         preceding=Preceding(original.number, original.issued_on),
-        notes=original.notes if notes is None else tuple(notes),
+        notes=tuple(note for note in original.notes if note.code != FREE_TEXT) if notes is None else tuple(notes),
         attachments=tuple(attachments),
     )
 

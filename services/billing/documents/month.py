@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from services.billing.documents.invoice import (
+    FREE_TEXT,
     Attachment,
     Invoice,
     Kind,
@@ -130,7 +131,7 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
         notes=(
             *(Note(code, mention(code, day)) for code in NOTES),
             Note(
-                "AAI",
+                FREE_TEXT,
                 f"Marché {statement.contract_reference} : facturé à ce jour {in_french(gauge.invoiced_cents)} HT "
                 f"sur un maximum de {in_french(gauge.ceiling_cents)} HT",
             ),

@@ -104,6 +104,8 @@ def test_paper_says_what_a_credit_note_corrects() -> None:
     text = text_of(as_pdf(INVOICES["credit note"]))
     assert "Avoir n° 2026-00043" in text
     assert "en correction de la facture n° 2026-00042 du 02/12/2026" in text
+    assert "à déduire de la facture n° 2026-00042" in text
+    assert "IBAN" not in text
 
 
 def test_a_revised_price_is_printed_whole() -> None:

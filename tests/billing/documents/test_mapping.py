@@ -241,3 +241,4 @@ def test_a_credit_note_has_positive_amounts() -> None:
     assert (note.kind, note.net_cents, note.tax_cents, note.gross_cents) == ("381", 1890, 378, 2268)
     assert note.preceding is not None
     assert note.preceding.number == "2026-00042"
+    assert [one.code for one in a_credit_note(a_full_invoice()).notes] == ["PMT", "PMD", "AAB"]

@@ -58,6 +58,20 @@ def test_every_sample_is_judged(shared_folder: Path) -> None:
     assert {path.name for path in (shared_folder / SAMPLES).glob("*.xml")} == {*RIGHT, *BROKEN}
 
 
+@pytest.mark.shared
+def test_the_rules_are_the_published_ones(shared_folder: Path) -> None:
+    used = {rules.schema for rules in validation._RULES.values()} | {validation._UBL_CREDIT_NOTE_SCHEMA}
+    for rules in validation._RULES.values():
+        used.update(rules.stylesheets.values())
+    assert len(used) == 13
+    for name in used:
+        (published,) = (shared_folder / "en16931").rglob(Path(name).name)
+        # One package stores the lines of its file another way.
+        assert validation._file(name).read_bytes().replace(b"\r", b"") == published.read_bytes().replace(b"\r", b""), (
+            name
+        )
+
+
 @pytest.mark.parametrize("syntax", Syntax)
 @pytest.mark.parametrize(
     "invoice",
