@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.billing.domain.acceptance import Decision
 from services.billing.domain.ceiling import LevelCrossed
 from services.billing.domain.charge import (
+    Acceptance,
     Charge,
     Fact,
     FactKind,
@@ -17,6 +19,7 @@ from services.billing.domain.charge import (
     Settlement,
 )
 from services.billing.domain.contract import Contract
+from services.billing.domain.credit_note import CreditNote
 from services.billing.domain.emissions import BikeKind, DistanceSource, MassSource, Ridden
 from services.billing.domain.errors import OrderUnreadable
 from services.billing.domain.price_list import LegToPrice, Load
@@ -44,6 +47,14 @@ _DISTANCE_SOURCES: dict[int, DistanceSource] = {
     dispatch_pb2.DISTANCE_SOURCE_ESTIMATED: DistanceSource.ESTIMATED,
     dispatch_pb2.DISTANCE_SOURCE_STREETS: DistanceSource.STREETS,
     dispatch_pb2.DISTANCE_SOURCE_TRACKED: DistanceSource.TRACKED,
+}
+
+ACCEPTANCES = {
+    Acceptance.DELIVERED: said_pb2.ACCEPTANCE_UNSPECIFIED,
+    Acceptance.ACCEPTED: said_pb2.ACCEPTANCE_ACCEPTED,
+    Acceptance.DISPUTED: said_pb2.ACCEPTANCE_DISPUTED,
+    Acceptance.REDUCED: said_pb2.ACCEPTANCE_REDUCED,
+    Acceptance.REJECTED: said_pb2.ACCEPTANCE_REJECTED,
 }
 
 
@@ -254,3 +265,38 @@ def statement_closed(statement: Statement) -> Message:
         closed_at=_stamp(statement.closed_at),
     )
     return said(event, source=SOURCE, subject=statement.contract_id, at=statement.closed_at)
+
+
+def charge_decided(charge: Charge, decision: Decision) -> Message:
+    """Say what the buyer decided about a leg; `charge` is the leg after it. Who decided stays here."""
+    event = said_pb2.ChargeDecided(
+        order_id=decision.order_id,
+        leg=decision.leg,
+        contract_id=charge.contract_id,
+        number=decision.number,
+        acceptance=ACCEPTANCES[decision.acceptance],
+        reason=decision.reason,
+        amount_cents=charge.due_cents,
+        given_back_cents=decision.given_back_cents,
+        decided_at=_stamp(decision.decided_at),
+    )
+    return said(event, source=SOURCE, subject=decision.order_id, at=decision.decided_at)
+
+
+def statement_credited(note: CreditNote) -> Message:
+    """Say that a closed statement is corrected."""
+    event = said_pb2.StatementCredited(
+        credit_note_id=note.id,
+        statement_id=note.statement_id,
+        contract_id=note.contract_id,
+        cooperative_id=note.seller.id,
+        number=note.number,
+        is_internal=note.is_internal,
+        is_billed_anew=note.is_billed_anew,
+        lines=len(note.legs),
+        total_cents=note.net_cents,
+        tax_cents=note.tax_cents,
+        reason=note.reason,
+        issued_at=_stamp(note.issued_at),
+    )
+    return said(event, source=SOURCE, subject=note.contract_id, at=note.issued_at)

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -128,6 +129,11 @@ charges = Table(
     Column("settled_on", Date),
     Column("settlement", JSON),
     Column("statement_id", Id, ForeignKey("statements.id")),
+    # What the last of its decisions says; `amount_cents` is what is due after cuts and credits.
+    Column("acceptance", String(16), nullable=False, server_default="delivered"),
+    Column("cuts", JSON),
+    Column("decisions", Integer, nullable=False, server_default="0"),
+    Column("credited_cents", Cents, nullable=False, server_default="0"),
     CheckConstraint("amount_cents >= 0 AND amount_cents <= held_cents", name="never_beyond_the_hold"),
 )
 """One row per order leg: what was held, what it came to, and on which statement."""
@@ -193,7 +199,8 @@ statements = Table(
     Column("tax_cents", Cents, nullable=False),
     Column("content", JSON, nullable=False),
     Column("closed_at", UtcDateTime, nullable=False),
-    UniqueConstraint("contract_id", "month", "cooperative_id"),
+    # The statement that this one bills anew, after the platform refused it.
+    Column("replaces_id", Id),
     UniqueConstraint("seller_siret", "number"),
 )
 """Closed statements, frozen with copies of their parties."""
@@ -228,6 +235,7 @@ emissions = Table(
     Column("factors", JSON, nullable=False),
 )
 """What a statement's emissions are computed from, frozen with it."""
+Index("statements_by_month", statements.c.contract_id, statements.c.month)
 
 documents = Table(
     "documents",
@@ -266,3 +274,86 @@ exports = Table(
 """Who took which bytes, when."""
 
 Index("exports_by_statement", exports.c.statement_id)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("acceptance", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cuts", JSON, nullable=False),
+    Column("given_back_cents", Cents, nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("account_name", String(200), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["order_id", "leg"], ["charges.order_id", "charges.leg"]),
+)
+"""What the buyer decided about each leg, in order; added, never edited."""
+
+credit_notes = Table(
+    "credit_notes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("statement_id", Id, ForeignKey("statements.id"), nullable=False),
+    Column("contract_id", Id, ForeignKey("contracts.id"), nullable=False),
+    Column("buyer_siret", String(14), nullable=False),
+    Column("seller_siret", String(14), nullable=False),
+    Column("cooperative_id", Code, nullable=False),
+    Column("number", String(20), nullable=False),
+    Column("is_internal", Boolean, nullable=False),
+    Column("is_billed_anew", Boolean, nullable=False),
+    Column("net_cents", Cents, nullable=False),
+    Column("tax_cents", Cents, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("issued_at", UtcDateTime, nullable=False),
+    UniqueConstraint("seller_siret", "number"),
+)
+"""Credit notes, frozen; a transmitted one is numbered in its seller's sequence of statements."""
+
+Index("credit_notes_by_statement", credit_notes.c.statement_id)
+
+credited_legs = Table(
+    "credited_legs",
+    metadata,
+    Column("credit_note_id", Id, ForeignKey("credit_notes.id"), primary_key=True),
+    Column("order_id", Id, primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("statement_id", Id, ForeignKey("statements.id"), nullable=False),
+    Column("contract_id", Id, nullable=False),
+    Column("department_id", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    # The day whose period of the contract gets the amount back.
+    Column("service_date", Date, nullable=False),
+    Column("vat_permille", Integer, nullable=False),
+    Column("amount_cents", Cents, nullable=False),
+    CheckConstraint("amount_cents >= 0", name="never_below_nothing"),
+    ForeignKeyConstraint(["order_id", "leg"], ["charges.order_id", "charges.leg"]),
+)
+"""What each note gave back, leg by leg."""
+
+Index("credited_legs_by_statement", credited_legs.c.statement_id)
+Index("credited_legs_by_leg", credited_legs.c.order_id, credited_legs.c.leg)
+
+internal_note_counts = Table(
+    "internal_note_counts",
+    metadata,
+    Column("seller_siret", String(14), primary_key=True),
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("last", Integer, nullable=False),
+)
+"""The last number of the internal series per seller and year; counted up like that of statements."""
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    Column("id", String(100), primary_key=True),
+    Column("status", String(32), nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("reason_code", Code, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("heard_at", UtcDateTime, nullable=False),
+)
+"""What the platform said of each statement, by its own ids and times."""

@@ -11,9 +11,10 @@ from services.kit.database import Database
 from services.kit.service import Link, Service
 
 ROLE_SCOPES = {
-    "finance": frozenset({"invoices:read", "billing:read", "billing:write"}),
+    "finance": frozenset({"invoices:read", "billing:read", "billing:write", "charges:accept"}),
     "dispatcher": frozenset({"invoices:read"}),
-    "administrator": frozenset({"invoices:read", "billing:read", "billing:write", "billing:admin"}),
+    "department": frozenset({"charges:accept"}),
+    "administrator": frozenset({"invoices:read", "billing:read", "billing:write", "billing:admin", "charges:accept"}),
 }
 
 

@@ -1,16 +1,23 @@
 """The published examples are one story; billing, given what it hears in it, says exactly what it says in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict, Parse
 
-from services.billing import jobs, use_cases
+from services.billing import jobs, queries, use_cases
+from services.billing.domain.acceptance import Decider
+from services.billing.domain.charge import Cut
 from services.billing.domain.contract import ChargeRules, Department, VatRate
+from services.billing.domain.credit_note import Asked
 from services.billing.domain.price_list import PriceLine, Unit
+from services.billing.domain.status import Status, ToldStatus
 from services.billing.handlers import HEARS
+from services.billing.use_cases import acceptance, credit_notes
+from services.billing.use_cases.statuses import hear_status
 from services.contracts.billing.v1 import events_pb2 as said_pb2
 from services.kit import clock
 from services.kit.database import Database
@@ -44,7 +51,7 @@ def told(example: Example) -> tuple[str, dict[str, object]]:
 
 def comparable(fields: dict[str, object]) -> dict[str, object]:
     """Leave out what depends on when and where it runs."""
-    chance = {"statementId", "heldAt", "refusedAt", "settledAt", "crossedAt", "closedAt"}
+    chance = {"statementId", "creditNoteId", "heldAt", "refusedAt", "settledAt", "crossedAt", "closedAt"}
     return {name: value for name, value in fields.items() if name not in chance}
 
 
@@ -79,7 +86,9 @@ def test_billing_says_what_the_examples_say(either_database: Database) -> None:
             with either_database.transaction() as tx:
                 hears[example.type](tx, example.message)
     clock.set_now(datetime(2026, 12, 6, 4, tzinfo=UTC))
+    decide_as_told(either_database, "accepted")
     jobs.close_due_months(either_database, delay_days=5)
+    correct_as_told(either_database)
 
     with either_database.view() as view:
         said = [pending.message for pending in outbox.pending(view, 1000)]
@@ -88,3 +97,47 @@ def test_billing_says_what_the_examples_say(either_database: Database) -> None:
         for message in said
     ]
     assert sorted(ours, key=repr) == sorted(map(told, story("billing.v1")), key=repr)
+
+
+def named(event: str, name: str) -> Any:
+    (found,) = [one for one in story("billing.v1") if one.type == f"billing.v1.{event}" and one.path.stem == name]
+    return found.message
+
+
+def decide_as_told(database: Database, name: str, cuts: Sequence[Cut] = ()) -> None:
+    told = named("ChargeDecided", name)
+    by, at = Decider("finances", "Finances"), told.decided_at.ToDatetime(tzinfo=UTC)
+    with database.transaction() as tx:
+        charge = acceptance.lock(tx, told.order_id, told.leg)
+        if name == "accepted":
+            acceptance.accept(tx, charge, by=by, at=at)
+        elif name == "reduced":
+            acceptance.reduce(tx, charge, cuts, by=by, at=at)
+        else:
+            act = acceptance.dispute if name == "disputed" else acceptance.reject
+            act(tx, charge, told.reason, by=by, at=at)
+
+
+def correct_as_told(database: Database) -> None:
+    """Credit a leg of the first statement, cut its price; hear that the second one is refused, reject a leg of it."""
+    with database.view() as view:
+        by_seller = {one.seller.id: one for one in queries.list_statements(view, queries.Sight(), limit=9)}
+    told, disputed = named("StatementCredited", "billed-anew"), named("ChargeDecided", "disputed")
+    with database.transaction() as tx:
+        credit_notes.credit(
+            tx,
+            by_seller[told.cooperative_id].id,
+            [Asked(disputed.order_id, disputed.leg)],
+            reason=told.reason,
+            is_billed_anew=told.is_billed_anew,
+            at=told.issued_at.ToDatetime(tzinfo=UTC),
+        )
+    decide_as_told(database, "disputed")
+    reduced = named("ChargeDecided", "reduced")
+    decide_as_told(database, "reduced", [Cut("LINGE", reduced.given_back_cents, reduced.reason)])
+    told = named("StatementCredited", "refused")
+    refused_at = told.issued_at.ToDatetime(tzinfo=UTC)
+    with database.transaction() as tx:
+        refusal = ToldStatus("r-1", Status.REFUSED, refused_at, "CODE_ROUTAGE_ERR", told.reason)
+        hear_status(tx, by_seller[told.cooperative_id].id, refusal, at=refused_at)
+    decide_as_told(database, "rejected")

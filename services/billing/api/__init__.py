@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter
 
-from services.billing.api import charges, contracts, invoices, packs, statements
+from services.billing.api import acceptance, after_closing, charges, contracts, invoices, packs, statements
 from services.billing.domain import errors
 from services.kit.errors import DomainError
 
 routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
+routers += [acceptance.router, after_closing.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {
@@ -30,6 +31,16 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.PriceLineTwice: 422,
     errors.LoadKindMisplaced: 422,
     errors.MonthBeforeContract: 422,
+    errors.ChargeNotFound: 404,
+    errors.LineNotCharged: 422,
+    errors.CutTooHigh: 422,
+    errors.CutIsRejection: 422,
+    errors.ListOrMonth: 422,
+    errors.LegNotOnStatement: 422,
+    errors.CreditTooHigh: 422,
+    errors.CreditNotWhole: 422,
+    errors.StatusUnknown: 422,
+    errors.StatusReasonMissing: 422,
     errors.PrintingUnavailable: 503,
     errors.RulesUnavailable: 503,
 }

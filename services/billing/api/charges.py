@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.billing import queries
 from services.billing.api.shapes import MonthText, percent_text
-from services.billing.domain.charge import Charge, ChargedLine, Outcome, Rule
+from services.billing.domain.charge import Acceptance, Charge, ChargedLine, Outcome, Rule
 from services.billing.domain.money import decimal_text
 from services.billing.domain.price_list import PricedLine, Unit
 from services.billing.domain.statement import Month
@@ -106,7 +106,10 @@ class SettlementOut(BaseModel):
 
 
 class ChargeOut(BaseModel):
-    """One leg of an order. Amounts exclude tax; `settled` is null while the leg is held."""
+    """One leg of an order. Amounts exclude tax; `settled` is null while the leg is held.
+
+    `due` is what is left of it after price cuts and credit notes; `acceptance` is null while nothing is to be accepted.
+    """
 
     order_id: str
     leg: int
@@ -125,6 +128,8 @@ class ChargeOut(BaseModel):
     settlement: SettlementOut | None
     statement_id: str | None
     statement_number: str | None = Field(examples=["2026-00042"])
+    acceptance: Acceptance | None
+    due: str
 
     @classmethod
     def of(cls, charge: Charge) -> Self:
@@ -165,6 +170,8 @@ class ChargeOut(BaseModel):
             else None,
             statement_id=charge.statement_id or None,
             statement_number=charge.statement_number or None,
+            acceptance=charge.acceptance if settlement and settlement.is_billable else None,
+            due=decimal_text(charge.due_cents),
         )
 
 
@@ -175,7 +182,7 @@ Filter = Annotated[str | None, Query(max_length=64)]
 def list_charges(
     request: Request,
     response: Response,
-    caller: Annotated[Caller, needs("billing:read")],
+    caller: Annotated[Caller, needs("billing:read", "charges:accept")],
     view: ReadView,
     contract: Filter = None,
     month: Annotated[
@@ -184,12 +191,13 @@ def list_charges(
     department: Filter = None,
     order: Filter = None,
     statement: Filter = None,
+    state: Annotated[Acceptance | None, Query(description="Où en est l'acceptation de ce qui est constaté")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[ChargeOut]:
     """List charges by age of their order."""
     order_id, leg = decode_cursor(cursor, str, int) if cursor else ("", 0)
-    wanted = ChargeFilter(contract, Month.parse(month) if month else None, department, order, statement)
+    wanted = ChargeFilter(contract, Month.parse(month) if month else None, department, order, statement, state)
     found = queries.list_charges(
         view, Sight.of(caller), wanted, after=(order_id, leg) if cursor else None, limit=limit + 1
     )

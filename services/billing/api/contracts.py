@@ -30,6 +30,7 @@ from services.billing.documents.validation import warm_up
 from services.billing.domain.contract import (
     DEFAULT_ALERT_PERCENTS,
     Buyer,
+    BuyerKind,
     ChargeRules,
     Contract,
     Cooperative,
@@ -68,6 +69,7 @@ class BuyerBody(BuyerInvoicingBody):
     siret: Siret
     service_code: Annotated[str, StringConstraints(max_length=100)] = ""
     engagement_number: Annotated[str, StringConstraints(max_length=50)] = ""
+    kind: BuyerKind = BuyerKind.LOCAL_AUTHORITY
 
     def to_domain(self) -> Buyer:
         """Return the buyer, unchecked."""
@@ -157,6 +159,9 @@ class ContractBody(Body):
     price_list: PriceListBody | None = None
     co2_baseline: Baseline = Baseline.SHARED_VAN
     load_masses: Annotated[list[LoadMassBody], Field(max_length=200, default_factory=list)]
+    verification_days: Annotated[
+        int, Field(ge=0, le=365, strict=True, description="Jours après lesquels le silence vaut acceptation")
+    ] = 0
 
     def to_domain(self, contract_id: str, *, at: datetime) -> Contract:
         """Return the contract, unchecked."""
@@ -178,6 +183,7 @@ class ContractBody(Body):
             registered_at=at,
             co2_baseline=self.co2_baseline,
             load_masses=tuple(LoadMass(mass.load_kind, mass.grams) for mass in self.load_masses),
+            verification_days=self.verification_days,
         )
 
 
@@ -202,6 +208,7 @@ class ContractOut(BaseModel):
     registered_at: datetime
     co2_baseline: Baseline
     load_masses: list[LoadMassBody]
+    verification_days: int
 
     @classmethod
     def of(cls, contract: Contract) -> Self:
@@ -216,6 +223,7 @@ class ContractOut(BaseModel):
                 service_code=contract.buyer.service_code,
                 engagement_number=contract.buyer.engagement_number,
                 **buyer_invoicing(contract.buyer),
+                kind=contract.buyer.kind,
             ),
             cooperatives=[
                 CooperativeBody(
@@ -243,6 +251,7 @@ class ContractOut(BaseModel):
             registered_at=contract.registered_at,
             co2_baseline=contract.co2_baseline,
             load_masses=[LoadMassBody(load_kind=mass.load_kind, grams=mass.grams) for mass in contract.load_masses],
+            verification_days=contract.verification_days,
         )
 
 

@@ -87,6 +87,15 @@ class ItemOut(BaseModel):
     amount: str
 
 
+class AllowanceOut(BaseModel):
+    """What is taken off for one reason, excluding tax."""
+
+    reason: str
+    vat_percent: str
+    legs: int
+    amount: str
+
+
 class DepartmentTotalOut(BaseModel):
     """One department's share, excluding tax."""
 
@@ -117,6 +126,8 @@ class StatementDetailOut(StatementOut):
     departments: list[DepartmentTotalOut]
     gauge: GaugeOut
     charges: list[ChargeOut]
+    allowances: list[AllowanceOut]
+    replaces: str
 
 
 def _head(statement: Statement) -> dict[str, Any]:
@@ -178,6 +189,16 @@ def _detail(statement: Statement, charges: Sequence[Charge]) -> StatementDetailO
             left=decimal_text(gauge.left_cents),
         ),
         charges=[ChargeOut.of(charge) for charge in charges],
+        allowances=[
+            AllowanceOut(
+                reason=taken.reason,
+                vat_percent=percent_text(taken.vat_permille),
+                legs=taken.legs,
+                amount=decimal_text(taken.amount_cents),
+            )
+            for taken in statement.allowances
+        ],
+        replaces=statement.replaces,
     )
 
 

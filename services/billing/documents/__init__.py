@@ -42,6 +42,9 @@ HEADERS = (
     "Quantité", "Unité", "Prix unitaire HT", "Montant HT", "Taux de TVA", "Remarque", "Preuves",
 )  # fmt: skip
 
+TAKEN_OFF = "Réfaction"
+"""What the buyer took off a leg's price."""
+
 _pages = templates(Path(__file__).parents[1])
 
 
@@ -105,6 +108,19 @@ def write_csv(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) -
                 _text(" ".join(settlement.proof_ids)),
             ]
             for line in settlement.lines
+        )
+        writer.writerows(
+            [
+                *(statement.number, str(statement.month), _text(statement.contract_reference)),
+                *(_text(statement.seller.name), statement.seller.siret),
+                *(_day(charge.service_date), _day(settlement.settled_on), _text(charge.reference), charge.order_id),
+                *(charge.leg, _text(charge.department_id), _text(charge.origin.name), _text(charge.destination.name)),
+                *(OUTCOMES[settlement.outcome], cut.code, TAKEN_OFF, charge.estimate.price_list_version),
+                *("", "", 1, UNITS[Unit.LEG], _comma(-cut.amount_cents), _comma(-cut.amount_cents)),
+                f"{settlement.vat_permille // 10},{settlement.vat_permille % 10}",
+                *(_text(cut.reason), ""),
+            ]
+            for cut in charge.taken_off
         )
     text.detach()
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from services.billing.documents.invoice import (
     FREE_TEXT,
+    Allowance,
     Attachment,
     Invoice,
     Kind,
@@ -29,6 +30,8 @@ NORMAL_PROCESS = "S1"
 UNIT_CODES = {Unit.LEG: "C62", Unit.TRAILER: "C62", Unit.LOAD: "C62"}
 """Source: UN/ECE recommendation 20."""
 LUMP_SUM = "LS"
+DISCOUNT = "95"
+"""Source: UNTDID 5189."""
 MOST_ATTACHED_BYTES = 4_000_000
 """A longer list of deliveries goes beside the invoice, which then only names it."""
 
@@ -125,6 +128,16 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
         exemption_text=mention("exemption-text", day),
         exemption_code=mention("exemption-code", day),
         lines=_lines(statement.items),
+        allowances=tuple(
+            Allowance(
+                allowance.amount_cents,
+                allowance.reason,
+                DISCOUNT,
+                allowance.vat_permille,
+                _category(allowance.vat_permille),
+            )
+            for allowance in statement.allowances
+        ),
         vat_totals=tuple(
             VatTotal(_category(tax.permille), tax.permille, tax.base_cents, tax.tax_cents) for tax in statement.taxes
         ),

@@ -125,6 +125,38 @@ class Ceiling:
         )
         return invoiced._moved(Account.OWED, Account.INVOICED, amounts, cause, before=self)
 
+    def reduce(self, order_id: str, leg: int, amount_cents: int, *, cause: str) -> Movement:
+        """Give back some of what is owed for a leg: a price cut, or all of it when the leg is rejected.
+
+        Raises
+        ------
+        ValueError
+            When that much is not owed.
+        """
+        if not 0 <= amount_cents <= self.owed_cents:
+            raise ValueError(f"{amount_cents} given back of {self.owed_cents} owed")
+        reduced = replace(self, owed_cents=self.owed_cents - amount_cents)
+        given_back = [LegAmount(order_id, leg, amount_cents)]
+        return reduced._moved(Account.OWED, Account.AVAILABLE, given_back, cause, before=self)
+
+    def credit(self, amounts: Sequence[LegAmount], *, cause: str) -> Movement:
+        """Give back what was invoiced and is not due. Raises ValueError when that much was not invoiced."""
+        credited = self._less_invoiced(amounts)
+        return credited._moved(Account.INVOICED, Account.AVAILABLE, amounts, cause, before=self)
+
+    def take_back(self, amounts: Sequence[LegAmount], *, cause: str) -> Movement:
+        """Owe again what was invoiced in vain; as much stays committed. Raises ValueError when it was not invoiced."""
+        lowered = self._less_invoiced(amounts)
+        owed_cents = lowered.owed_cents + self.invoiced_cents - lowered.invoiced_cents
+        owed = replace(lowered, owed_cents=owed_cents)
+        return owed._moved(Account.INVOICED, Account.OWED, amounts, cause, before=self)
+
+    def _less_invoiced(self, amounts: Sequence[LegAmount]) -> "Ceiling":
+        taken_cents = sum(amount.amount_cents for amount in amounts)
+        if taken_cents > self.invoiced_cents:
+            raise ValueError(f"{taken_cents} taken back of {self.invoiced_cents} invoiced")
+        return replace(self, invoiced_cents=self.invoiced_cents - taken_cents)
+
     def _check(self, asked_cents: int) -> None:
         if asked_cents > self.left_cents:
             raise CeilingExceeded(

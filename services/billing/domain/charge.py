@@ -165,9 +165,41 @@ class Settlement:
         return self.outcome is not Outcome.RELEASED
 
 
+class Acceptance(StrEnum):
+    """Where the buyer's verification of a settled leg stands."""
+
+    DELIVERED = "delivered"
+    """Nobody has said anything yet; silence past the contract's delay accepts it."""
+    ACCEPTED = "accepted"
+    DISPUTED = "disputed"
+    """Waits on no statement until it is decided."""
+    REDUCED = "reduced"
+    """Accepted at a lower price."""
+    REJECTED = "rejected"
+    """Nothing is due for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What the buyer takes off one line of a leg, and why; cents excluding tax."""
+
+    code: str
+    amount_cents: int
+    reason: str
+
+
+CREDIT_CODE = "AVOIR"
+"""Item code of what a credit note takes off; each leg has its own amount."""
+CREDITED_EARLIER = "Avoir déjà émis"
+"""Why less is due for a leg that is billed anew after a part of it was credited."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One leg of an order under a contract, from its hold to its statement."""
+    """One leg of an order under a contract, from its hold to its statement.
+
+    `decisions` counts what was decided about it; `credited_cents` is what credit notes took off after it was invoiced.
+    """
 
     order_id: str
     leg: int
@@ -183,11 +215,33 @@ class Charge:
     settlement: Settlement | None = None
     statement_id: str = ""
     statement_number: str = ""
+    acceptance: Acceptance = Acceptance.DELIVERED
+    cuts: tuple[Cut, ...] = ()
+    decisions: int = 0
+    credited_cents: int = 0
 
     @property
     def held_cents(self) -> int:
         """What was set aside for the leg: its estimate."""
         return self.estimate.amount_cents
+
+    @property
+    def cut_cents(self) -> int:
+        """What the buyer took off."""
+        return sum(cut.amount_cents for cut in self.cuts)
+
+    @property
+    def taken_off(self) -> tuple[Cut, ...]:
+        """What is less than settled on a statement of this leg: cuts, and what credit notes took off before it."""
+        credited = (Cut(CREDIT_CODE, self.credited_cents, CREDITED_EARLIER),) if self.credited_cents else ()
+        return self.cuts + credited
+
+    @property
+    def due_cents(self) -> int:
+        """What is due for the leg: settled, less cuts and credits; nothing before it is settled or once rejected."""
+        if self.settlement is None or self.acceptance is Acceptance.REJECTED:
+            return 0
+        return self.settlement.amount_cents - self.cut_cents - self.credited_cents
 
     @property
     def to_price(self) -> LegToPrice:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from zoneinfo import ZoneInfo, available_timezones
 
 from services.billing.domain.emissions import Baseline
@@ -53,6 +54,15 @@ def is_siret(text: str) -> bool:
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
 
 
+class BuyerKind(StrEnum):
+    """What kind of public buyer it is: the law gives each its delay to pay."""
+
+    LOCAL_AUTHORITY = "local-authority"
+    STATE = "state"
+    HOSPITAL = "hospital"
+    PUBLIC_ENTERPRISE = "public-enterprise"
+
+
 @dataclass(frozen=True, slots=True)
 class Buyer:
     """The city; service code and engagement number are what its accountant wants to read on each statement.
@@ -66,6 +76,7 @@ class Buyer:
     engagement_number: str = ""
     postal_address: PostalAddress | None = None
     directory_entries: tuple[DirectoryEntry, ...] = ()
+    kind: BuyerKind = BuyerKind.LOCAL_AUTHORITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,7 @@ class Contract:
     """A framework contract with a maximum. Its first cooperative leads; all local dates are in `zone`.
 
     `co2_baseline` is what its bikes are compared with: a dedicated van only where such trips were replaced.
+    `verification_days` is how long the buyer has to accept or dispute a settled leg before silence accepts it.
     """
 
     id: str
@@ -145,6 +157,7 @@ class Contract:
     registered_at: datetime
     co2_baseline: Baseline = Baseline.SHARED_VAN
     load_masses: tuple[LoadMass, ...] = ()
+    verification_days: int = 0
 
     @property
     def lead(self) -> Cooperative:

@@ -540,3 +540,249 @@ class EmissionsNotKept(DomainError):
             f"L'état n° {statement_number} a été clos avant que les émissions soient relevées : il n'a pas de bilan "
             "CO2. Prenez celui d'un mois suivant."
         )
+
+
+class ChargeNotFound(DomainError):
+    """No such charge, or not the caller's."""
+
+    code = "charge-not-found"
+    title = "Ligne introuvable"
+
+    def __init__(self, order_id: str, leg: int, pointer: str | None = None) -> None:
+        super().__init__(
+            "Ce trajet n'existe pas, ou ne vous concerne pas.", pointer=pointer, order_id=order_id, leg=leg
+        )
+
+
+class LegNotSettled(DomainError):
+    """Nothing was delivered yet that could be accepted or disputed."""
+
+    code = "leg-not-settled"
+    title = "Trajet pas encore constaté"
+
+    def __init__(self, reference: str, leg: int, pointer: str | None = None) -> None:
+        super().__init__(
+            f"Le trajet {leg} de la commande {reference} n'est pas encore constaté : attendez sa remise.",
+            pointer=pointer,
+        )
+
+
+class NothingDue(DomainError):
+    """The leg was released: there is nothing to accept or dispute."""
+
+    code = "nothing-due"
+    title = "Rien n'est dû"
+
+    def __init__(self, reference: str, leg: int, pointer: str | None = None) -> None:
+        super().__init__(
+            f"Rien n'est dû pour le trajet {leg} de la commande {reference} : il n'y a rien à décider.", pointer=pointer
+        )
+
+
+class DecidedForGood(DomainError):
+    """A reduced or rejected leg gave its money back; what was given back is not taken again."""
+
+    code = "decided-for-good"
+    title = "Décision définitive"
+
+    def __init__(self, reference: str, leg: int, pointer: str | None = None) -> None:
+        super().__init__(
+            f"Le trajet {leg} de la commande {reference} a déjà fait l'objet d'une réfaction ou d'un rejet, qui a "
+            "rendu sa part du montant maximum : cette décision ne change plus.",
+            pointer=pointer,
+        )
+
+
+class LegInvoiced(DomainError):
+    """The leg is on a closed statement."""
+
+    code = "leg-invoiced"
+    title = "Trajet déjà facturé"
+
+    def __init__(self, reference: str, leg: int, statement_id: str, pointer: str | None = None) -> None:
+        super().__init__(
+            f"Le trajet {leg} de la commande {reference} figure sur un état clos : corrigez-le par un avoir.",
+            pointer=pointer,
+            statement_id=statement_id,
+        )
+
+
+class LineNotCharged(DomainError):
+    """A price cut names a line the leg does not have, or names it twice."""
+
+    code = "line-not-charged"
+    title = "Ligne inconnue"
+
+    def __init__(self, line_code: str, pointer: str) -> None:
+        super().__init__(
+            f"« {line_code} » n'est pas une ligne de ce trajet, ou figure deux fois : reprenez les lignes du trajet.",
+            pointer=pointer,
+        )
+
+
+class CutTooHigh(DomainError):
+    """A price cut takes nothing, or more than its line."""
+
+    code = "cut-too-high"
+    title = "Réfaction hors limites"
+
+    def __init__(self, line_code: str, line_cents: int, pointer: str) -> None:
+        super().__init__(
+            f"La réfaction sur « {line_code} » doit être supérieure à 0,00\u00a0€ et d'au plus {in_french(line_cents)} "
+            "HT.",
+            pointer=pointer,
+        )
+
+
+class CutIsRejection(DomainError):
+    """A price cut that leaves nothing is a rejection."""
+
+    code = "cut-is-rejection"
+    title = "Réfaction totale"
+
+    def __init__(self) -> None:
+        super().__init__("Cette réfaction ne laisserait rien à payer : rejetez le trajet.", pointer="/lines")
+
+
+class ListOrMonth(DomainError):
+    """What is accepted together is a list of legs or a month, not both and not neither."""
+
+    code = "list-or-month"
+    title = "Liste ou mois"
+
+    def __init__(self) -> None:
+        super().__init__("Donnez soit une liste de trajets, soit un mois à accepter.", pointer="/legs")
+
+
+class LegNotOnStatement(DomainError):
+    """A credit note credits legs of the statement it corrects, each once."""
+
+    code = "leg-not-on-statement"
+    title = "Trajet absent de l'état"
+
+    def __init__(self, order_id: str, leg: int, number: str, pointer: str) -> None:
+        super().__init__(
+            f"Ce trajet ne figure pas sur l'état {number}, ou est demandé deux fois : reprenez les trajets de l'état.",
+            pointer=pointer,
+            order_id=order_id,
+            leg=leg,
+        )
+
+
+class CreditTooHigh(DomainError):
+    """Nothing, or more than what is left of the invoiced amount, would be credited."""
+
+    code = "credit-too-high"
+    title = "Avoir hors limites"
+
+    def __init__(self, reference: str, leg: int, left_cents: int, pointer: str) -> None:
+        super().__init__(
+            f"L'avoir sur le trajet {leg} de la commande {reference} doit être supérieur à 0,00\u00a0€ et d'au plus "
+            f"{in_french(left_cents)} HT, ce qui en reste facturé.",
+            pointer=pointer,
+        )
+
+
+class CreditNotWhole(DomainError):
+    """A leg is billed anew only when all of it was credited."""
+
+    code = "credit-not-whole"
+    title = "Avoir partiel"
+
+    def __init__(self, reference: str, leg: int, pointer: str) -> None:
+        super().__init__(
+            f"Pour refacturer le trajet {leg} de la commande {reference}, créditez-le en entier : ne donnez pas de "
+            "montant.",
+            pointer=pointer,
+        )
+
+
+class StatementRefused(DomainError):
+    """The platform refused the statement: it was cancelled whole."""
+
+    code = "statement-refused"
+    title = "État refusé"
+
+    def __init__(self, number: str) -> None:
+        super().__init__(
+            f"L'état {number} a été refusé et annulé en entier par un avoir interne : il ne reste rien à créditer, "
+            "émettez l'état rectificatif."
+        )
+
+
+class NothingToBillAnew(DomainError):
+    """No leg of the statement was taken back, or all of them are billed anew, contested or rejected."""
+
+    code = "nothing-to-bill-anew"
+    title = "Rien à refacturer"
+
+    def __init__(self, number: str) -> None:
+        super().__init__(
+            f"Aucun trajet de l'état {number} n'est à refacturer : ils le sont déjà, sont contestés ou rejetés, ou "
+            "n'ont pas fait l'objet d'un avoir avec refacturation."
+        )
+
+
+class CorrectedStatementUnwritable(DomainError):
+    """The database was made when a month had one statement per seller."""
+
+    code = "corrected-statement-unwritable"
+    title = "État rectificatif impossible"
+
+    def __init__(self, month: str) -> None:
+        super().__init__(
+            f"Cette base de données n'admet qu'un état par coopérative en {month} : les trajets seront refacturés à la "
+            "prochaine clôture."
+        )
+
+
+class StatusUnknown(DomainError):
+    """Neither a code of the reform nor a word of the portal."""
+
+    code = "status-unknown"
+    title = "Statut inconnu"
+
+    def __init__(self, word: str) -> None:
+        super().__init__(
+            f"« {word} » n'est pas un statut connu : donnez un code tel que 203, ou un statut de Chorus Pro tel que "
+            "« Mise à disposition ».",
+            pointer="/status",
+        )
+
+
+class StatusIdTaken(DomainError):
+    """Another status of this statement has the same id."""
+
+    code = "status-id-taken"
+    title = "Identifiant de statut déjà utilisé"
+
+    def __init__(self, status_id: str) -> None:
+        super().__init__(
+            f"Le statut « {status_id} » est déjà connu avec un autre contenu : donnez l'identifiant de la plateforme.",
+            pointer="/id",
+        )
+
+
+class StatusReasonMissing(DomainError):
+    """A suspension, a dispute or a refusal says why."""
+
+    code = "status-reason-missing"
+    title = "Motif manquant"
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"Un statut « {word} » doit être motivé : donnez le motif.", pointer="/reason")
+
+
+class LegalValueMissing(DomainError):
+    """No row of the table of legal values is in force on that day."""
+
+    code = "legal-value-missing"
+    title = "Valeur légale manquante"
+
+    def __init__(self, kind: str, day: date) -> None:
+        super().__init__(
+            f"La valeur légale « {kind} » n'est pas connue au {_day(day)} : ajoutez sa ligne, avec sa source, à la "
+            "table des valeurs légales.",
+            kind=kind,
+            day=day.isoformat(),
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from services.billing.domain.ceiling import Ceiling
-from services.billing.domain.charge import Charge, Rule
+from services.billing.domain.charge import Acceptance, Charge, Rule
 from services.billing.domain.contract import Buyer, Contract, Cooperative
 from services.billing.domain.errors import LaterMonthClosed, MonthBeforeContract, MonthNotOver
 from services.billing.domain.money import Tax, taxes, totals_by_rate
@@ -70,6 +70,16 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is taken off a statement at one tax rate for one reason: price cuts of the buyer, earlier credits."""
+
+    reason: str
+    vat_permille: int
+    legs: int
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class DepartmentTotal:
     """One department's share of a statement, excluding tax, for the city's internal accounts."""
 
@@ -106,7 +116,10 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A month's account as it was frozen; parties are copies, so that later changes of a contract leave it alone."""
+    """A month's account as it was frozen; parties are copies, so that later changes of a contract leave it alone.
+
+    `replaces` is the number of the refused statement that this one bills anew, empty for any other.
+    """
 
     id: str
     contract_id: str
@@ -125,11 +138,14 @@ class Statement:
     first_day: date
     last_day: date
     gauge: Gauge
+    allowances: tuple[Allowance, ...] = ()
+    replaces: str = ""
 
     @property
     def net_cents(self) -> int:
         """Total excluding tax."""
-        return sum(item.amount_cents for item in self.items)
+        allowed_cents = sum(allowance.amount_cents for allowance in self.allowances)
+        return sum(item.amount_cents for item in self.items) - allowed_cents
 
     @property
     def tax_cents(self) -> int:
@@ -184,14 +200,18 @@ def close(
     number: str,
     gauge: Gauge,
     at: datetime,
+    replaces: str = "",
 ) -> Statement:
     """Sum up a seller's settled legs into the month's statement. Items stand in a stable order: code, version, price.
+
+    Items show full prices; what the buyer cut is taken off below them, by reason and tax rate.
 
     Raises
     ------
     ValueError
-        When a charge is not settled, not the seller's, not billable, or later than the month.
+        When a charge is not settled, not the seller's, not billable, contested, or later than the month.
     """
+    allowances: dict[tuple[str, int], Allowance] = {}
     items: dict[tuple[str, int, int, int, str], Item] = {}
     for charge in charges:
         settlement = charge.settlement
@@ -201,6 +221,7 @@ def close(
             or settlement.cooperative_id != seller.id
             or settlement.settled_on > month.last_day
             or charge.statement_id
+            or charge.acceptance in (Acceptance.DISPUTED, Acceptance.REJECTED)
         ):
             raise ValueError(f"not a charge of {seller.id} in {month}: {charge.order_id}, leg {charge.leg}")
         by_list = settlement.rule is Rule.AS_COUNTED
@@ -214,14 +235,19 @@ def close(
             items[key] = replace(
                 item, quantity=item.quantity + line.quantity, amount_cents=item.amount_cents + line.amount_cents
             )
+        for reason, amount_cents in _taken_off(charge).items():
+            taken = allowances.get((reason, settlement.vat_permille)) or Allowance(
+                reason, settlement.vat_permille, 0, 0
+            )
+            allowances[reason, settlement.vat_permille] = replace(
+                taken, legs=taken.legs + 1, amount_cents=taken.amount_cents + amount_cents
+            )
+    bases = [(item.vat_permille, item.amount_cents) for item in items.values()]
+    bases.extend((taken.vat_permille, -taken.amount_cents) for taken in allowances.values())
     names = {department.id: department.name for department in contract.departments}
     departments = []
     for department_id in sorted({charge.department_id for charge in charges}):
-        amounts = [
-            charge.settlement.amount_cents
-            for charge in charges
-            if charge.settlement and charge.department_id == department_id
-        ]
+        amounts = [charge.due_cents for charge in charges if charge.department_id == department_id]
         name = names.get(department_id, department_id)
         departments.append(DepartmentTotal(department_id, name, len(amounts), sum(amounts)))
     days = [charge.settlement.settled_on for charge in charges if charge.settlement]
@@ -237,10 +263,20 @@ def close(
         issued_on=contract.local_date(at),
         closed_at=at,
         items=tuple(items[key] for key in sorted(items)),
-        taxes=taxes(totals_by_rate((item.vat_permille, item.amount_cents) for item in items.values())),
+        taxes=taxes(totals_by_rate(bases)),
         departments=tuple(departments),
         legs=len(charges),
         first_day=min(days),
         last_day=max(days),
         gauge=gauge,
+        allowances=tuple(allowances[key] for key in sorted(allowances)),
+        replaces=replaces,
     )
+
+
+def _taken_off(charge: Charge) -> dict[str, int]:
+    """Return cents by reason: one entry for all cuts of one reason, so that a leg counts once for it."""
+    by_reason: dict[str, int] = {}
+    for cut in charge.taken_off:
+        by_reason[cut.reason] = by_reason.get(cut.reason, 0) + cut.amount_cents
+    return by_reason

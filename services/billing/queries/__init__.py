@@ -16,6 +16,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    or_,
     select,
     true,
     tuple_,
@@ -23,18 +24,20 @@ from sqlalchemy import (
 )
 
 from services.billing.domain.ceiling import Ceiling, Totals, agree
-from services.billing.domain.charge import Charge
+from services.billing.domain.charge import Acceptance, Charge, Outcome
 from services.billing.domain.contract import Contract
-from services.billing.domain.errors import ContractNotFound, StatementNotFound
+from services.billing.domain.errors import ChargeNotFound, ContractNotFound, StatementNotFound
 from services.billing.domain.ledger import Account, balances_of
 from services.billing.domain.price_list import PriceList
 from services.billing.domain.statement import Month, Statement
 from services.billing.repository import Contracts, Document, Documents, charge_of, contract_of, statement_of
+from services.billing.repository.credit_notes import as_closed
 from services.billing.tables import (
     balances,
     charges,
     closings,
     contracts,
+    credited_legs,
     documents,
     exports,
     holds,
@@ -47,10 +50,13 @@ from services.kit.http.access import Caller
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a caller may see: the contracts of one buyer, the statements of one cooperative; None sees all of them."""
+    """What a caller may see: the contracts of one buyer, the statements of one cooperative, the charges of one
+    department; None sees all of them.
+    """
 
     buyer_siret: str | None = None
     cooperative_id: str | None = None
+    department_id: str | None = None
 
     @classmethod
     def of(cls, caller: Caller) -> "Sight":
@@ -60,7 +66,10 @@ class Sight:
         cooperative_id = caller.claim("cooperative")
         if "dispatcher" in caller.roles and "finance" not in caller.roles:
             cooperative_id = cooperative_id or ""
-        return cls(caller.claim("buyer"), cooperative_id)
+        department_id = caller.claim("department") if "finance" not in caller.roles else None
+        if "department" in caller.roles and "finance" not in caller.roles:
+            department_id = department_id or ""
+        return cls(caller.claim("buyer"), cooperative_id, department_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,7 @@ class ChargeFilter:
     department_id: str | None = None
     order_id: str | None = None
     statement_id: str | None = None
+    acceptance: Acceptance | None = None
 
 
 def list_charges(
@@ -257,6 +267,10 @@ def list_charges(
         conditions.append(charges.c.order_id == wanted.order_id)
     if wanted.statement_id is not None:
         conditions.append(charges.c.statement_id == wanted.statement_id)
+    if wanted.acceptance is not None:
+        # Of what is held or was released nothing is to be accepted.
+        settled = charges.c.outcome != Outcome.RELEASED.value
+        conditions.append(and_(charges.c.acceptance == wanted.acceptance.value, settled))
     if wanted.month is not None:
         day = func.coalesce(charges.c.settled_on, charges.c.service_date)
         conditions.append(day.between(wanted.month.first_day, wanted.month.last_day))
@@ -266,14 +280,32 @@ def list_charges(
     return [charge_of(row) for row in rows]
 
 
+def get_charge(view: View, sight: Sight, order_id: str, leg: int) -> Charge:
+    """Return a leg's charge. Raises ChargeNotFound, also for one that is not the caller's."""
+    conditions = _charges_of(sight), charges.c.order_id == order_id, charges.c.leg == leg
+    row = view.execute(_CHARGES.where(*conditions)).one_or_none()
+    if row is None:
+        raise ChargeNotFound(order_id, leg)
+    return charge_of(row)
+
+
 def lines_of(view: View, statement_id: str, *, limit: int | None = None) -> list[Charge]:
-    """Return the charges on a statement (the first `limit`), in the order of their dates: the same each time."""
+    """Return the charges on a statement (the first `limit`), in the order of their dates: the same each time.
+
+    They are as they were when it was closed, whatever was credited, taken off or decided since.
+    """
+    touched = select(credited_legs.c.order_id, credited_legs.c.leg).where(credited_legs.c.statement_id == statement_id)
     rows = view.execute(
-        _CHARGES.where(charges.c.statement_id == statement_id)
+        _CHARGES.where(
+            or_(
+                charges.c.statement_id == statement_id,
+                tuple_(charges.c.order_id, charges.c.leg).in_(touched),
+            )
+        )
         .order_by(charges.c.service_date, charges.c.reference, charges.c.order_id, charges.c.leg)
         .limit(limit)
     )
-    return [charge_of(row) for row in rows]
+    return as_closed(view, statement_id, [charge_of(row) for row in rows])
 
 
 _CHARGES = select(charges, statements.c.number.label("statement_number")).join_from(
@@ -378,7 +410,14 @@ def _contracts_of(sight: Sight) -> ColumnElement[bool]:
     return contracts.c.buyer_siret == sight.buyer_siret if sight.buyer_siret is not None else true()
 
 
+def charges_in_sight(sight: Sight) -> ColumnElement[bool]:
+    """Return the condition on charges that the caller may see."""
+    return _charges_of(sight)
+
+
 def _charges_of(sight: Sight) -> ColumnElement[bool]:
+    if sight.department_id is not None:
+        return and_(charges.c.department_id == sight.department_id, _charges_of(replace(sight, department_id=None)))
     if sight.cooperative_id is not None:
         return charges.c.cooperative_id == sight.cooperative_id if sight.cooperative_id else false()
     if sight.buyer_siret is None:

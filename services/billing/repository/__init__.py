@@ -6,12 +6,14 @@ from datetime import date, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
 
 from services.billing.domain.ceiling import Ceiling, Movement
 from services.billing.domain.charge import (
+    Acceptance,
     Charge,
     ChargedLine,
+    Cut,
     FactKind,
     HoldDecision,
     Outcome,
@@ -20,20 +22,18 @@ from services.billing.domain.charge import (
     Settlement,
 )
 from services.billing.domain.contract import (
-    Buyer,
     ChargeRules,
     Contract,
-    Cooperative,
     Department,
     LoadMass,
     VatRate,
 )
 from services.billing.domain.emissions import Baseline
-from services.billing.domain.errors import ContractNotFound, StatementNotFound
+from services.billing.domain.errors import ContractNotFound, CorrectedStatementUnwritable, StatementNotFound
 from services.billing.domain.ledger import Entry
 from services.billing.domain.money import Tax
 from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, PriceList, Unit
-from services.billing.domain.statement import DepartmentTotal, Gauge, Item, Month, Statement
+from services.billing.domain.statement import Allowance, DepartmentTotal, Gauge, Item, Month, Statement
 from services.billing.repository import parties
 from services.billing.tables import (
     balances,
@@ -349,16 +349,14 @@ class Charges:
             ],
         )
 
-    def to_invoice(self, contract_id: str, until: date) -> list[Charge]:
-        """Return the billable legs settled up to and on a day that are on no statement, in the order of their dates."""
+    def to_invoice(self, contract_id: str, until: date, silent_until: date) -> list[Charge]:
+        """Return the billable legs settled up to and on a day that are on no statement, in the order of their dates.
+
+        Those about which nobody said anything are among them when they were settled up to and on `silent_until`.
+        """
         rows = self._tx.execute(
             select(charges)
-            .where(
-                charges.c.contract_id == contract_id,
-                charges.c.is_billable,
-                charges.c.statement_id.is_(None),
-                charges.c.settled_on <= until,
-            )
+            .where(charges.c.contract_id == contract_id, _may_be_invoiced(until, silent_until))
             .order_by(charges.c.service_date, charges.c.reference, charges.c.order_id, charges.c.leg)
         )
         return [charge_of(row) for row in rows]
@@ -372,19 +370,29 @@ class Charges:
         )
         return bool(self._tx.execute(query).scalar_one())
 
-    def put_on(self, statement: Statement, until: date) -> int:
+    def put_on(self, statement: Statement, until: date, silent_until: date) -> int:
         """Tie to a statement what `to_invoice` returned of its seller; return how many legs."""
         return self._tx.execute(
             update(charges)
             .where(
                 charges.c.contract_id == statement.contract_id,
                 charges.c.cooperative_id == statement.seller.id,
-                charges.c.is_billable,
-                charges.c.statement_id.is_(None),
-                charges.c.settled_on <= until,
+                _may_be_invoiced(until, silent_until),
             )
             .values(statement_id=statement.id)
         ).rowcount
+
+
+def _may_be_invoiced(until: date, silent_until: date) -> ColumnElement[bool]:
+    return and_(
+        charges.c.is_billable,
+        charges.c.statement_id.is_(None),
+        charges.c.settled_on <= until,
+        or_(
+            charges.c.acceptance.in_([Acceptance.ACCEPTED.value, Acceptance.REDUCED.value]),
+            and_(charges.c.acceptance == Acceptance.DELIVERED.value, charges.c.settled_on <= silent_until),
+        ),
+    )
 
 
 _CHARGE = (
@@ -450,30 +458,46 @@ class Statements:
         ).scalar_one()
         return counted
 
-    def add(self, statement: Statement) -> None:
-        """Add a statement; it is never edited."""
-        self._tx.execute(
-            insert(statements).values(
-                id=statement.id,
-                contract_id=statement.contract_id,
-                buyer_siret=statement.buyer.siret,
-                seller_siret=statement.seller.siret,
-                cooperative_id=statement.seller.id,
-                number=statement.number,
-                month=str(statement.month),
-                net_cents=statement.net_cents,
-                tax_cents=statement.tax_cents,
-                content=_from_statement(statement),
-                closed_at=statement.closed_at,
-            )
-        )
+    def add(self, statement: Statement, *, replaces_id: str | None = None) -> None:
+        """Add a statement; it is never edited.
+
+        Raises
+        ------
+        CorrectedStatementUnwritable
+            When the database was made before a month could have a second one.
+        """
+        row = {
+            "id": statement.id,
+            "contract_id": statement.contract_id,
+            "buyer_siret": statement.buyer.siret,
+            "seller_siret": statement.seller.siret,
+            "cooperative_id": statement.seller.id,
+            "number": statement.number,
+            "month": str(statement.month),
+            "net_cents": statement.net_cents,
+            "tax_cents": statement.tax_cents,
+            "content": _from_statement(statement),
+            "closed_at": statement.closed_at,
+            "replaces_id": replaces_id,
+        }
+        if replaces_id is None:
+            self._tx.execute(insert(statements), [row])
+        elif not insert_new(self._tx, statements, [row], statements.c.id).all():
+            raise CorrectedStatementUnwritable(str(statement.month))
+
+    def get(self, statement_id: str) -> Statement:
+        """Return a statement. Raises StatementNotFound."""
+        row = self._tx.execute(select(statements).where(statements.c.id == statement_id)).one_or_none()
+        if row is None:
+            raise StatementNotFound(statement_id)
+        return statement_of(row)
 
     def of_month(self, contract_id: str, month: Month) -> list[Statement]:
         """Return a closed month's statements, by number."""
         rows = self._tx.execute(
             select(statements)
             .where(statements.c.contract_id == contract_id, statements.c.month == str(month))
-            .order_by(statements.c.seller_siret)
+            .order_by(statements.c.seller_siret, statements.c.id)
         )
         return [statement_of(row) for row in rows]
 
@@ -549,8 +573,8 @@ class NewDocuments(Documents):
 def _terms(contract: Contract) -> Json:
     return {
         "title": contract.title,
-        "buyer": _from_buyer(contract.buyer),
-        "cooperatives": [_from_cooperative(cooperative) for cooperative in contract.cooperatives],
+        "buyer": parties.from_buyer(contract.buyer),
+        "cooperatives": [parties.from_cooperative(cooperative) for cooperative in contract.cooperatives],
         "departments": [{"id": department.id, "name": department.name} for department in contract.departments],
         "ceiling_cents": contract.ceiling_cents,
         "zone": contract.zone,
@@ -564,6 +588,7 @@ def _terms(contract: Contract) -> Json:
         "alert_percents": list(contract.alert_percents),
         "co2_baseline": contract.co2_baseline.value,
         "load_masses": [{"load_kind": mass.load_kind, "grams": mass.grams} for mass in contract.load_masses],
+        "verification_days": contract.verification_days,
     }
 
 
@@ -591,27 +616,8 @@ def contract_of(row: Row[Any]) -> Contract:
         registered_at=row.registered_at,
         co2_baseline=Baseline(terms.get("co2_baseline", Baseline.SHARED_VAN)),
         load_masses=tuple(LoadMass(**mass) for mass in terms.get("load_masses", ())),
+        verification_days=terms.get("verification_days", 0),
     )
-
-
-def _from_buyer(buyer: Buyer) -> Json:
-    return {
-        "name": buyer.name,
-        "siret": buyer.siret,
-        "service_code": buyer.service_code,
-        "engagement_number": buyer.engagement_number,
-        **parties.from_buyer(buyer),
-    }
-
-
-def _from_cooperative(cooperative: Cooperative) -> Json:
-    return {
-        "id": cooperative.id,
-        "name": cooperative.name,
-        "siret": cooperative.siret,
-        "address": cooperative.address,
-        **parties.from_cooperative(cooperative),
-    }
 
 
 def _from_price_line(line: PriceLine) -> Json:
@@ -754,6 +760,10 @@ def charge_of(row: Row[Any]) -> Charge:
         settlement=_settlement(row) if row.outcome else None,
         statement_id=row.statement_id or "",
         statement_number=getattr(row, "statement_number", None) or "",
+        acceptance=Acceptance(row.acceptance),
+        cuts=tuple(Cut(**cut) for cut in row.cuts or ()),
+        decisions=row.decisions,
+        credited_cents=row.credited_cents,
     )
 
 
@@ -761,8 +771,8 @@ def _from_statement(statement: Statement) -> Json:
     return {
         "contract_reference": statement.contract_reference,
         "contract_title": statement.contract_title,
-        "buyer": _from_buyer(statement.buyer),
-        "seller": _from_cooperative(statement.seller),
+        "buyer": parties.from_buyer(statement.buyer),
+        "seller": parties.from_cooperative(statement.seller),
         "issued_on": statement.issued_on.isoformat(),
         "items": [
             {
@@ -794,6 +804,16 @@ def _from_statement(statement: Statement) -> Json:
             "owed_cents": statement.gauge.owed_cents,
             "held_cents": statement.gauge.held_cents,
         },
+        "allowances": [
+            {
+                "reason": allowance.reason,
+                "vat_permille": allowance.vat_permille,
+                "legs": allowance.legs,
+                "amount_cents": allowance.amount_cents,
+            }
+            for allowance in statement.allowances
+        ],
+        "replaces": statement.replaces,
     }
 
 
@@ -818,4 +838,6 @@ def statement_of(row: Row[Any]) -> Statement:
         first_day=date.fromisoformat(content["first_day"]),
         last_day=date.fromisoformat(content["last_day"]),
         gauge=Gauge(**content["gauge"]),
+        allowances=tuple(Allowance(**allowance) for allowance in content.get("allowances", ())),
+        replaces=content.get("replaces", ""),
     )

@@ -3,15 +3,20 @@
 from datetime import date
 from typing import Any
 
-from services.billing.domain.contract import Buyer, Cooperative
+from services.billing.domain.contract import Buyer, BuyerKind, Cooperative
 from services.billing.domain.invoicing import Contact, DirectoryEntry, PostalAddress, VatRegime
 
 Json = dict[str, Any]
 
 
 def from_buyer(buyer: Buyer) -> Json:
-    """Write what the buyer's part of an e-invoice needs."""
+    """Write a buyer."""
     return {
+        "name": buyer.name,
+        "siret": buyer.siret,
+        "service_code": buyer.service_code,
+        "engagement_number": buyer.engagement_number,
+        "kind": buyer.kind.value,
         "postal_address": _from_address(buyer.postal_address),
         "directory_entries": [
             {
@@ -25,10 +30,11 @@ def from_buyer(buyer: Buyer) -> Json:
 
 
 def buyer_of(kept: Json) -> Buyer:
-    """Read a buyer."""
+    """Read a buyer; one kept before kinds were told is a local authority."""
     return Buyer(
         **{
             **kept,
+            "kind": BuyerKind(kept.get("kind", BuyerKind.LOCAL_AUTHORITY)),
             "postal_address": _address(kept.get("postal_address")),
             "directory_entries": tuple(
                 DirectoryEntry(
@@ -43,9 +49,13 @@ def buyer_of(kept: Json) -> Buyer:
 
 
 def from_cooperative(cooperative: Cooperative) -> Json:
-    """Write what a seller's part of an e-invoice needs."""
+    """Write a seller."""
     contact = cooperative.contact
     return {
+        "id": cooperative.id,
+        "name": cooperative.name,
+        "siret": cooperative.siret,
+        "address": cooperative.address,
         "postal_address": _from_address(cooperative.postal_address),
         "legal_form": cooperative.legal_form,
         "share_capital": cooperative.share_capital,

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from hashlib import sha256
 
 from services.billing import messages
+from services.billing.domain import acceptance as verifying
 from services.billing.domain import charge as charging
 from services.billing.domain import price_list as pricing
 from services.billing.domain import statement as closing
@@ -242,6 +243,8 @@ class Closing:
 def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime) -> Closing:
     """Freeze what was settled up to the month's end into one numbered statement per seller. Closing again is harmless.
 
+    What is contested, or neither accepted nor past the contract's silence, waits for a later month.
+
     Raises
     ------
     ContractNotFound, MonthNotOver, MonthBeforeContract, LaterMonthClosed
@@ -256,19 +259,16 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
     contract = locked.terms.contract
     today = contract.local_date(at)
     closing.check_month(contract, month, latest_closed=closed.latest_closed(contract_id), today=today)
+    silent_until = verifying.silent_until(today, contract.verification_days)
     by_seller: dict[str, list[Charge]] = {}
-    for charge in charges.to_invoice(contract_id, month.last_day):
+    for charge in charges.to_invoice(contract_id, month.last_day, silent_until):
         assert charge.settlement is not None
         by_seller.setdefault(charge.settlement.cooperative_id, []).append(charge)
     sellers = sorted((contract.seller(cooperative_id) for cooperative_id in by_seller), key=lambda one: one.siret)
     ids = {seller.id: new_id() for seller in sellers}
     moved = Movement(locked.ceiling, ())
     for seller in sellers:
-        amounts = [
-            LegAmount(charge.order_id, charge.leg, charge.settlement.amount_cents)
-            for charge in by_seller[seller.id]
-            if charge.settlement
-        ]
+        amounts = [LegAmount(charge.order_id, charge.leg, charge.due_cents) for charge in by_seller[seller.id]]
         step = moved.ceiling.invoice(amounts, cause=f"statement:{ids[seller.id]}")
         moved = replace(step, entries=moved.entries + step.entries)
     statements = []
@@ -285,7 +285,7 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
             at=at,
         )
         closed.add(statement)
-        charges.put_on(statement, month.last_day)
+        charges.put_on(statement, month.last_day, silent_until)
         emissions.freeze(tx, statement, contract)
         issue_invoice(tx, statement, by_seller[seller.id], at=at)
         outbox.add(tx, messages.statement_closed(statement))

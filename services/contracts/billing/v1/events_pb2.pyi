@@ -45,6 +45,33 @@ OUTCOME_RELEASED: Outcome.ValueType  # 4
 """nothing is owed"""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
+class _Acceptance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AcceptanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Acceptance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCEPTANCE_UNSPECIFIED: _Acceptance.ValueType  # 0
+    ACCEPTANCE_ACCEPTED: _Acceptance.ValueType  # 1
+    ACCEPTANCE_DISPUTED: _Acceptance.ValueType  # 2
+    """waits on no statement until it is decided"""
+    ACCEPTANCE_REDUCED: _Acceptance.ValueType  # 3
+    """accepted at a lower price"""
+    ACCEPTANCE_REJECTED: _Acceptance.ValueType  # 4
+    """nothing is due"""
+
+class Acceptance(_Acceptance, metaclass=_AcceptanceEnumTypeWrapper): ...
+
+ACCEPTANCE_UNSPECIFIED: Acceptance.ValueType  # 0
+ACCEPTANCE_ACCEPTED: Acceptance.ValueType  # 1
+ACCEPTANCE_DISPUTED: Acceptance.ValueType  # 2
+"""waits on no statement until it is decided"""
+ACCEPTANCE_REDUCED: Acceptance.ValueType  # 3
+"""accepted at a lower price"""
+ACCEPTANCE_REJECTED: Acceptance.ValueType  # 4
+"""nothing is due"""
+Global___Acceptance: _TypeAlias = Acceptance  # noqa: Y015
+
 @_typing.final
 class Party(_message.Message):
     """A party of a contract: a cooperative that holds it, or a department that may order under it."""
@@ -336,3 +363,115 @@ class StatementClosed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatementClosed: _TypeAlias = StatementClosed  # noqa: Y015
+
+@_typing.final
+class ChargeDecided(_message.Message):
+    """The buyer accepted, disputed, reduced or rejected a delivered leg. Key: order_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LEG_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AMOUNT_CENTS_FIELD_NUMBER: _builtins.int
+    GIVEN_BACK_CENTS_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    leg: _builtins.int
+    contract_id: _builtins.str
+    number: _builtins.int
+    """of the decision, counted per leg from 1"""
+    acceptance: Global___Acceptance.ValueType
+    reason: _builtins.str
+    """in the buyer's words; empty when accepted as it is"""
+    amount_cents: _builtins.int
+    """due from now on, excluding tax"""
+    given_back_cents: _builtins.int
+    """to the ceiling, by this decision"""
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        leg: _builtins.int = ...,
+        contract_id: _builtins.str = ...,
+        number: _builtins.int = ...,
+        acceptance: Global___Acceptance.ValueType = ...,
+        reason: _builtins.str = ...,
+        amount_cents: _builtins.int = ...,
+        given_back_cents: _builtins.int = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "amount_cents", b"amount_cents", "contract_id", b"contract_id", "decided_at", b"decided_at", "given_back_cents", b"given_back_cents", "leg", b"leg", "number", b"number", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargeDecided: _TypeAlias = ChargeDecided  # noqa: Y015
+
+@_typing.final
+class StatementCredited(_message.Message):
+    """A closed statement is corrected. Key: contract_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_NOTE_ID_FIELD_NUMBER: _builtins.int
+    STATEMENT_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    COOPERATIVE_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    IS_INTERNAL_FIELD_NUMBER: _builtins.int
+    IS_BILLED_ANEW_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    TOTAL_CENTS_FIELD_NUMBER: _builtins.int
+    TAX_CENTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    credit_note_id: _builtins.str
+    """UUIDv7, text form"""
+    statement_id: _builtins.str
+    """the one that is corrected"""
+    contract_id: _builtins.str
+    cooperative_id: _builtins.str
+    """the seller"""
+    number: _builtins.str
+    """in the sequence of the seller's statements; an internal note has a series of its own"""
+    is_internal: _builtins.bool
+    """cancels a statement that the platform refused, sent to nobody"""
+    is_billed_anew: _builtins.bool
+    """the legs are owed again and go on another statement"""
+    lines: _builtins.int
+    total_cents: _builtins.int
+    """excluding tax, above zero"""
+    tax_cents: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        credit_note_id: _builtins.str = ...,
+        statement_id: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+        cooperative_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        is_internal: _builtins.bool = ...,
+        is_billed_anew: _builtins.bool = ...,
+        lines: _builtins.int = ...,
+        total_cents: _builtins.int = ...,
+        tax_cents: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["issued_at", b"issued_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_id", b"contract_id", "cooperative_id", b"cooperative_id", "credit_note_id", b"credit_note_id", "is_billed_anew", b"is_billed_anew", "is_internal", b"is_internal", "issued_at", b"issued_at", "lines", b"lines", "number", b"number", "reason", b"reason", "statement_id", b"statement_id", "tax_cents", b"tax_cents", "total_cents", b"total_cents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementCredited: _TypeAlias = StatementCredited  # noqa: Y015

@@ -1,0 +1,148 @@
+"""A closed statement is corrected by a credit note and new lines, never by an edit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.billing import messages
+from services.billing.domain import credit_note as crediting
+from services.billing.domain import statement as closing
+from services.billing.domain.ceiling import LegAmount, Movement
+from services.billing.domain.charge import Acceptance
+from services.billing.domain.credit_note import Asked, CreditedLeg, CreditNote
+from services.billing.domain.errors import NothingToBillAnew, StatementRefused
+from services.billing.domain.statement import Gauge, Statement
+from services.billing.domain.status import life_of
+from services.billing.repository import Ceilings, Statements
+from services.billing.repository.credit_notes import CreditNotes
+from services.billing.repository.statuses import Statuses
+from services.billing.use_cases.invoicing import issue_invoice
+from services.kit.database import Transaction
+from services.kit.events import outbox
+from services.kit.ids import new_id
+
+
+def credit(
+    tx: Transaction,
+    statement_id: str,
+    asked: Sequence[Asked],
+    *,
+    reason: str,
+    is_billed_anew: bool,
+    at: datetime,
+) -> CreditNote:
+    """Credit legs of a closed statement, whole or in part, under the seller's next number.
+
+    The ceiling gets the amounts back in the period of the original delivery. With `is_billed_anew` the legs are owed
+    again instead, and go on the next statement.
+
+    Raises
+    ------
+    StatementNotFound, StatementRefused
+    LegNotOnStatement, CreditTooHigh, CreditNotWhole, or Refusals with several of them
+    """
+    tx.write_gathered()
+    statement = Statements(tx).get(statement_id)
+    Ceilings(tx).lock(statement.contract_id)
+    if life_of(Statuses(tx).of(statement_id)).is_dead:
+        raise StatementRefused(statement.number)
+    charges = CreditNotes(tx).charges_on(statement_id)
+    legs = crediting.choose(statement, charges, asked, is_billed_anew=is_billed_anew)
+    return _issue(tx, statement, legs, reason=reason, is_internal=False, is_billed_anew=is_billed_anew, at=at)
+
+
+def cancel_refused(tx: Transaction, statement_id: str, *, reason: str, at: datetime) -> CreditNote | None:
+    """Cancel a refused statement by an internal note over all that is left of it; None when nothing is.
+
+    Its number stays used. What was delivered is still owed: it leaves the invoiced part of the ceiling and waits, as
+    owed, for a statement that bills it anew. Raises StatementNotFound.
+    """
+    tx.write_gathered()
+    statement = Statements(tx).get(statement_id)
+    Ceilings(tx).lock(statement.contract_id)
+    legs = [
+        crediting.credited(charge, charge.due_cents)
+        for charge in CreditNotes(tx).charges_on(statement_id).values()
+        if charge.due_cents or not charge.credited_cents
+    ]
+    if not legs:
+        return None
+    return _issue(tx, statement, legs, reason=reason, is_internal=True, is_billed_anew=True, at=at)
+
+
+def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
+    """Put the legs that notes took off a statement on a corrected one, under a new number; disputed ones wait.
+
+    Raises
+    ------
+    StatementNotFound, NothingToBillAnew, CorrectedStatementUnwritable
+    """
+    tx.write_gathered()
+    ceilings, closed, notes = Ceilings(tx), Statements(tx), CreditNotes(tx)
+    refused = closed.get(statement_id)
+    locked = ceilings.lock(refused.contract_id)
+    contract = locked.terms.contract
+    billed = [charge for charge in notes.to_bill_anew(statement_id) if charge.acceptance is not Acceptance.DISPUTED]
+    if not billed:
+        raise NothingToBillAnew(refused.number)
+    id_ = new_id()
+    moved = locked.ceiling.invoice(
+        [LegAmount(charge.order_id, charge.leg, charge.due_cents) for charge in billed], cause=f"statement:{id_}"
+    )
+    year = contract.local_date(at).year
+    seller = contract.seller(refused.seller.id)
+    statement = closing.close(
+        contract,
+        seller,
+        refused.month,
+        billed,
+        statement_id=id_,
+        number=closing.number_text(year, closed.count_up(seller.siret, year)),
+        gauge=Gauge.of(moved.ceiling),
+        at=at,
+        replaces=refused.number,
+    )
+    closed.add(statement, replaces_id=refused.id)
+    notes.put_on(statement.id, billed)
+    issue_invoice(tx, statement, billed, at=at)
+    ceilings.save(moved, at=at)
+    outbox.add(tx, messages.statement_closed(statement))
+    return statement
+
+
+def _issue(
+    tx: Transaction,
+    statement: Statement,
+    legs: Sequence[CreditedLeg],
+    *,
+    reason: str,
+    is_internal: bool,
+    is_billed_anew: bool,
+    at: datetime,
+) -> CreditNote:
+    ceilings, notes = Ceilings(tx), CreditNotes(tx)
+    locked = ceilings.lock(statement.contract_id)
+    id_ = new_id()
+    amounts = [LegAmount(leg.order_id, leg.leg, leg.amount_cents) for leg in legs]
+    give = locked.ceiling.take_back if is_billed_anew else locked.ceiling.credit
+    moved: Movement = give(amounts, cause=f"credit-note:{id_}")
+    year = locked.terms.contract.local_date(at).year
+    number = (
+        crediting.internal_number_text(year, notes.count_up_internal(statement.seller.siret, year))
+        if is_internal
+        else closing.number_text(year, Statements(tx).count_up(statement.seller.siret, year))
+    )
+    note = crediting.issue(
+        locked.terms.contract,
+        statement,
+        legs,
+        note_id=id_,
+        number=number,
+        reason=reason,
+        is_internal=is_internal,
+        is_billed_anew=is_billed_anew,
+        at=at,
+    )
+    notes.add(note)
+    ceilings.save(moved, at=at)
+    outbox.add(tx, messages.statement_credited(note))
+    return note
