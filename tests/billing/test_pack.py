@@ -341,15 +341,13 @@ def zipped(database: Database, statement: Statement) -> bytes:
 
 
 def test_a_pack_holds_everything_that_is_kept_and_its_manifest(database: Database, statement: Statement) -> None:
-    with database.transaction() as tx:
-        use_cases.keep_document(tx, statement.id, "cii", b"<invoice/>", at=NOW)
     archive = zipfile.ZipFile(io.BytesIO(zipped(database, statement)))
     assert archive.testzip() is None
     names = archive.namelist()
     assert names[0] == "manifeste.json"
     assert names[1:] == sorted(names[1:])
     assert {"facture-cii-erdre-2026-00001.xml", "etat-erdre-2026-00001.pdf", "co2-erdre-2026-00001.json"} < set(names)
-    assert len(names) == 1 + len(pack.KINDS) + 1
+    assert len(names) == 1 + len(pack.KINDS) + 2
     manifest = json.loads(archive.read("manifeste.json"))
     assert manifest["statement"] == "2026-00001"
     listed = {file["file"]: (file["sha256"], file["bytes"]) for file in manifest["files"]}

@@ -1,5 +1,6 @@
 """The buyer's verification: what may be decided, what is final, and when silence speaks."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
@@ -105,12 +106,13 @@ def test_until_it_is_invoiced_an_acceptance_or_a_dispute_may_be_decided_otherwis
     ],
 )
 def test_what_cannot_be_decided_is_refused_by_name(charge: Charge, refusal: type[DomainError]) -> None:
-    for act in (
+    acts: tuple[Callable[[], object], ...] = (
         lambda: accept(charge, by=MARIE, at=NOON),
         lambda: dispute(charge, "x", by=MARIE, at=NOON),
         lambda: reduce(charge, [Cut("COURSE", 1, "x")], by=MARIE, at=NOON),
         lambda: reject(charge, "x", by=MARIE, at=NOON),
-    ):
+    )
+    for act in acts:
         with pytest.raises(refusal):
             act()
 
