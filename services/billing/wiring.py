@@ -5,6 +5,7 @@ from pathlib import Path
 from services.billing import api, pages
 from services.billing.handlers import HEARS
 from services.billing.jobs import jobs
+from services.billing.pages import after_closing, month
 from services.billing.settings import BillingSettings
 from services.billing.tables import metadata
 from services.kit.database import Database
@@ -23,7 +24,7 @@ def billing(settings: BillingSettings) -> Service:
     return Service(
         name="billing",
         database=Database(settings.database_url, metadata),
-        routers=[*api.routers, pages.router],
+        routers=[*api.routers, pages.router, month.router, after_closing.router],
         hears=HEARS,
         jobs=jobs(settings),
         problems=api.PROBLEMS,

@@ -167,7 +167,7 @@ def accept(
     """Accept a leg at its full price; If-Match names the version that was read."""
 
     def act(charge: Charge) -> Charge:
-        return verifying.accept(tx, charge, by=decider(caller), at=now)
+        return verifying.accept(tx, charge, by=_by(caller), at=now)
 
     return _decide(request, order_id, leg, caller, tx, once, act)
 
@@ -186,7 +186,7 @@ def dispute(
     """Dispute a leg: it waits on no statement until it is decided; If-Match names the version that was read."""
 
     def act(charge: Charge) -> Charge:
-        return verifying.dispute(tx, charge, body.reason, by=decider(caller), at=now)
+        return verifying.dispute(tx, charge, body.reason, by=_by(caller), at=now)
 
     return _decide(request, order_id, leg, caller, tx, once, act)
 
@@ -206,7 +206,7 @@ def reduce(
     cuts = [Cut(line.code, cents(line.cut), line.reason) for line in body.lines]
 
     def act(charge: Charge) -> Charge:
-        return verifying.reduce(tx, charge, cuts, by=decider(caller), at=now)
+        return verifying.reduce(tx, charge, cuts, by=_by(caller), at=now)
 
     return _decide(request, order_id, leg, caller, tx, once, act)
 
@@ -225,7 +225,7 @@ def reject(
     """Reject a leg, for good: nothing is due; If-Match names the version that was read."""
 
     def act(charge: Charge) -> Charge:
-        return verifying.reject(tx, charge, body.reason, by=decider(caller), at=now)
+        return verifying.reject(tx, charge, body.reason, by=_by(caller), at=now)
 
     return _decide(request, order_id, leg, caller, tx, once, act)
 
@@ -245,7 +245,7 @@ def accept_many(
     sight = Sight.of(caller)
     queries.get_contract(tx, sight, contract_id)
     department_id = sight.department_id if sight.department_id is not None else body.department
-    by = decider(caller)
+    by = _by(caller)
     if (body.legs is None) == (body.month is None):
         raise ListOrMonth()
     if body.month is not None:
@@ -257,8 +257,7 @@ def accept_many(
     return once.keep(200, {}, AcceptedOut(accepted=accepted))
 
 
-def decider(caller: Caller) -> Decider:
-    """Return who decides."""
+def _by(caller: Caller) -> Decider:
     return Decider(caller.account_id, caller.name)
 
 

@@ -26,7 +26,9 @@ from services.billing.domain.contract import (
 from services.billing.domain.money import cents
 from services.billing.domain.price_list import PriceLine, Unit
 from services.billing.domain.statement import Month
+from services.billing.domain.status import WORDS, french
 from services.billing.queries import Sight
+from services.billing.queries import after_closing as following
 from services.kit.database import Database
 from services.kit.errors import DomainError, Refusals
 from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, Tx, needs
@@ -41,6 +43,7 @@ pages.environment.globals.update(
     units=documents.UNITS,
     outcomes=documents.OUTCOMES,
     DELIVERED=Outcome.DELIVERED,
+    status_in_french=french,
 )
 
 MOST_CONTRACTS = 200
@@ -126,10 +129,11 @@ def close_month(
 
 @router.get("/finances/etats/{statement_id}")
 def statement(
-    request: Request, statement_id: str, caller: Annotated[Caller, needs("invoices:read")], view: ReadView
+    request: Request, statement_id: str, caller: Annotated[Caller, needs("invoices:read")], view: ReadView, now: Now
 ) -> Response:
-    """Show a closed statement, its legs and who took it."""
-    found = queries.get_statement(view, Sight.of(caller), statement_id)
+    """Show a closed statement, its legs, what became of it since, and who took it."""
+    sight = Sight.of(caller)
+    found = queries.get_statement(view, sight, statement_id)
     charges = queries.lines_of(view, statement_id, limit=MOST_LEGS)
     return pages.render(
         request,
@@ -137,6 +141,11 @@ def statement(
         statement=found,
         charges=charges,
         exports=queries.list_exports(view, statement_id, limit=MOST_STATEMENTS),
+        told=following.told_of(view, sight, statement_id),
+        clock=following.payment_of(view, sight, statement_id, on=following.today_of(view, sight, statement_id, now)),
+        notes=following.list_credit_notes(view, sight, statement_id),
+        corrected=following.corrected_by(view, statement_id),
+        status_words=tuple(WORDS),
     )
 
 

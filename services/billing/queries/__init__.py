@@ -16,7 +16,6 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    or_,
     select,
     true,
     tuple_,
@@ -294,14 +293,13 @@ def lines_of(view: View, statement_id: str, *, limit: int | None = None) -> list
 
     They are as they were when it was closed, whatever was credited, taken off or decided since.
     """
-    touched = select(credited_legs.c.order_id, credited_legs.c.leg).where(credited_legs.c.statement_id == statement_id)
+    wanted: ColumnElement[bool] = charges.c.statement_id == statement_id
+    credited = select(credited_legs.c.order_id, credited_legs.c.leg).where(credited_legs.c.statement_id == statement_id)
+    if view.execute(credited.limit(1)).first() is not None:
+        on_it = select(charges.c.order_id, charges.c.leg).where(wanted)
+        wanted = tuple_(charges.c.order_id, charges.c.leg).in_(on_it.union(credited))
     rows = view.execute(
-        _CHARGES.where(
-            or_(
-                charges.c.statement_id == statement_id,
-                tuple_(charges.c.order_id, charges.c.leg).in_(touched),
-            )
-        )
+        _CHARGES.where(wanted)
         .order_by(charges.c.service_date, charges.c.reference, charges.c.order_id, charges.c.leg)
         .limit(limit)
     )

@@ -10,7 +10,7 @@ from services.kit.database import Transaction
 
 
 def hear_status(tx: Transaction, statement_id: str, told: ToldStatus, *, at: datetime) -> bool:
-    """Keep a status; return False for a repeat. The first refusal cancels the statement, whenever it is heard.
+    """Keep a status; return False for a repeat. A refusal cancels the statement; a second one finds nothing left of it.
 
     Raises
     ------
@@ -20,9 +20,7 @@ def hear_status(tx: Transaction, statement_id: str, told: ToldStatus, *, at: dat
     tx.write_gathered()
     statement = Statements(tx).get(statement_id)
     Ceilings(tx).lock(statement.contract_id)
-    statuses = NewStatuses(tx)
-    was_dead = any(one.status in DEAD for one in statuses.of(statement_id))
-    is_new = statuses.add(statement_id, told, at=at)
-    if is_new and told.status in DEAD and not was_dead:
+    is_new = NewStatuses(tx).add(statement_id, told, at=at)
+    if is_new and told.status in DEAD:
         cancel_refused(tx, statement_id, reason=told.reason or told.reason_code, at=at)
     return is_new

@@ -1,0 +1,245 @@
+"""Whatever happens to legs, statements and notes in whatever order: the money agrees, and numbers have no gap."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import func, select
+
+from services.billing import queries, use_cases
+from services.billing.domain.acceptance import Decider
+from services.billing.domain.charge import Acceptance, Cut, Fact
+from services.billing.domain.credit_note import Asked
+from services.billing.domain.statement import Month
+from services.billing.domain.status import Status, ToldStatus
+from services.billing.queries import Sight
+from services.billing.tables import charges, credit_notes, credited_legs, metadata, statements
+from services.billing.use_cases import acceptance
+from services.billing.use_cases import credit_notes as crediting
+from services.billing.use_cases.statuses import hear_status
+from services.kit.database import Database, Transaction
+from services.kit.errors import DomainError
+from tests.billing.builders import (
+    PRICES,
+    a_contract,
+    a_leg_to_price,
+    an_order,
+    cancelled,
+    failed,
+    handed_over,
+    hold,
+    lapsed,
+    publish,
+    register,
+    settle,
+)
+
+START = datetime(2026, 1, 20, 9, tzinfo=UTC)
+MARIE = Decider("finances", "Marie, finances")
+CEILING_CENTS = 12_000
+SELLERS = st.sampled_from(["erdre", "loire"])
+PICKS = st.integers(0, 99)
+T = TypeVar("T")
+
+
+class LifeOfLegs(RuleBasedStateMachine):
+    """One small contract, two sellers, a real database; each rule is one transaction on one day of the year."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.database = Database(f"sqlite:///{Path(self.folder.name)}/billing.db", metadata)
+        self.database.upgrade()
+        terms = a_contract(ceiling_cents=CEILING_CENTS, verification_days=3)
+        self.contract = register(self.database, terms)
+        self.now = START
+        self.orders: list[str] = []
+        self.closed: list[str] = []
+        self.taken_off: list[str] = []
+        self.is_news = False
+        self.facts: list[Fact] = []
+        self.statuses: list[tuple[str, ToldStatus]] = []
+
+    def teardown(self) -> None:
+        self.database.dispose()
+        self.folder.cleanup()
+
+    def do(self, act: Callable[[Transaction], T]) -> T | None:
+        """Run one transaction a while later; a refusal changes nothing, which the invariants see."""
+        self.now += timedelta(hours=5)
+        with suppress(DomainError), self.database.transaction() as tx:
+            return act(tx)
+        return None
+
+    @rule(legs=st.lists(st.tuples(st.integers(1, 8), st.booleans(), SELLERS), min_size=1, max_size=4))
+    def order(self, legs: list[tuple[int, bool, str]]) -> None:
+        """Place orders of so many bundles; most are delivered at once."""
+        for bundles, is_waiting, seller in legs:
+            self.now += timedelta(hours=5)
+            leg = a_leg_to_price(service_date=self.now.date(), loads={"ballot-linge": bundles})
+            placed = an_order(self.contract, legs=[leg])
+            if hold(self.database, placed, at=self.now):
+                self.orders.append(placed.id)
+                if not is_waiting:
+                    self.hear(handed_over(placed.id, occurred_at=self.now, cooperative_id=seller))
+
+    @precondition(lambda self: self.orders)
+    @rule(pick=PICKS, fact=st.sampled_from([handed_over, failed, cancelled, lapsed]), counted=st.integers(0, 9))
+    def end(self, pick: int, fact: Callable[[str], Fact], counted: int) -> None:
+        told = fact(self.orders[pick % len(self.orders)])
+        self.hear(replace(told, occurred_at=self.now, counted={"ballot-linge": counted}))
+
+    def hear(self, told: Fact) -> None:
+        self.is_news = True
+        self.facts.append(told)
+        settle(self.database, told, at=self.now)
+
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        """Hear some of what was heard again, in another order."""
+        for told in data.draw(st.permutations(self.facts[-6:])):
+            settle(self.database, told, at=self.now)
+        for statement_id, status in self.statuses[-3:]:
+            self.tell_of(statement_id, status)
+
+    @precondition(lambda self: self.orders)
+    @rule(pick=PICKS, verb=st.sampled_from(["accept", "dispute", "reject"]))
+    def decide(self, pick: int, verb: str) -> None:
+        def act(tx: Transaction) -> None:
+            charge = acceptance.lock(tx, self.orders[pick % len(self.orders)], 1)
+            if verb == "accept":
+                acceptance.accept(tx, charge, by=MARIE, at=self.now)
+            else:
+                (acceptance.dispute if verb == "dispute" else acceptance.reject)(
+                    tx, charge, "Motif", by=MARIE, at=self.now
+                )
+
+        self.do(act)
+
+    @precondition(lambda self: self.orders)
+    @rule(pick=PICKS, cents=st.integers(0, 900))
+    def reduce(self, pick: int, cents: int) -> None:
+        def act(tx: Transaction) -> None:
+            charge = acceptance.lock(tx, self.orders[pick % len(self.orders)], 1)
+            code = charge.settlement.lines[0].code if charge.settlement and charge.settlement.lines else "COURSE"
+            acceptance.reduce(tx, charge, [Cut(code, cents, "Motif")], by=MARIE, at=self.now)
+
+        self.do(act)
+
+    @precondition(lambda self: self.is_news)
+    @rule(more_cents=st.integers(-300, 300))
+    def reprice(self, more_cents: int) -> None:
+        lines = (replace(PRICES[0], unit_price_cents=900 + more_cents), *PRICES[1:])
+        self.do(lambda tx: publish(tx, self.contract, self.now.date() + timedelta(days=1), lines))
+
+    @precondition(lambda self: self.is_news)
+    @rule(day=st.integers(1, 6))
+    def close(self, day: int) -> None:
+        """Go to a day of the next month and close the one before."""
+        month = Month.of(self.now.date())
+        first = month.next.first_day
+        self.now = datetime(first.year, first.month, day, 9, tzinfo=UTC)
+        done = self.do(lambda tx: use_cases.close_month(tx, self.contract.id, month, at=self.now))
+        assert done is not None
+        self.is_news = False
+        self.closed += [statement.id for statement in done.statements]
+
+    @precondition(lambda self: self.closed)
+    @rule(pick=PICKS, leg=PICKS, cents=st.none() | st.integers(0, 1500), anew=st.booleans())
+    def credit(self, pick: int, leg: int, cents: int | None, anew: bool) -> None:
+        statement_id = self.closed[pick % len(self.closed)]
+        with self.database.view() as view:
+            legs = queries.lines_of(view, statement_id)
+        if anew:
+            self.taken_off.append(statement_id)
+        asked = Asked(legs[leg % len(legs)].order_id, 1, cents)
+        self.do(
+            lambda tx: crediting.credit(tx, statement_id, [asked], reason="Motif", is_billed_anew=anew, at=self.now)
+        )
+
+    @precondition(lambda self: self.closed)
+    @rule(pick=PICKS, status=st.sampled_from([Status.AVAILABLE, Status.SUSPENDED, Status.REFUSED]))
+    def tell(self, pick: int, status: Status) -> None:
+        told = ToldStatus(f"{status}-{len(self.statuses)}", status, self.now, reason="Motif")
+        self.statuses.append((self.closed[pick % len(self.closed)], told))
+        self.tell_of(*self.statuses[-1])
+        if status is Status.REFUSED:
+            self.taken_off.append(self.statuses[-1][0])
+
+    def tell_of(self, statement_id: str, told: ToldStatus) -> None:
+        self.do(lambda tx: hear_status(tx, statement_id, told, at=self.now))
+
+    @precondition(lambda self: self.taken_off)
+    @rule()
+    def bill_anew(self) -> None:
+        statement_id = self.taken_off.pop()
+        corrected = self.do(lambda tx: crediting.bill_anew(tx, statement_id, at=self.now))
+        if corrected is not None:
+            self.closed.append(corrected.id)
+
+    # -- what is true at all times --
+
+    @invariant()
+    def ledger_charges_and_ceiling_say_the_same(self) -> None:
+        with self.database.view() as view:
+            use = queries.get_consumption(view, Sight(), self.contract.id)
+        assert use.is_balanced
+        assert sum(use.accounts.values()) == 0
+        assert 0 <= use.ceiling.left_cents <= CEILING_CENTS
+        reached = [level for level in (50, 75, 90, 100) if use.ceiling.committed_cents * 100 >= level * CEILING_CENTS]
+        assert use.ceiling.reached_percent == max(reached, default=0)
+
+    @invariant()
+    def numbers_have_no_gap(self) -> None:
+        with self.database.view() as view:
+            rows = view.execute(
+                select(statements.c.seller_siret, statements.c.number).union_all(
+                    select(credit_notes.c.seller_siret, credit_notes.c.number).where(~credit_notes.c.is_internal)
+                )
+            ).all()
+            internal = view.execute(
+                select(credit_notes.c.seller_siret, credit_notes.c.number).where(credit_notes.c.is_internal)
+            ).all()
+        for numbers, start in ((rows, ""), (internal, "INT-")):
+            by_series: dict[tuple[str, str], list[str]] = {}
+            for siret, number in numbers:
+                assert len(number) <= 20
+                year = number.removeprefix(start)[:4]
+                by_series.setdefault((siret, year), []).append(number)
+            for (_, year), given in by_series.items():
+                assert sorted(given) == [f"{start}{year}-{count:05d}" for count in range(1, len(given) + 1)]
+
+    @invariant()
+    def each_leg_is_billed_at_most_once_net_of_credits(self) -> None:
+        with self.database.view() as view:
+            billed: dict[str, int] = {}
+            for one in queries.list_statements(view, Sight(), limit=1000):
+                legs = queries.lines_of(view, one.id)
+                assert sum(leg.due_cents for leg in legs) == one.net_cents
+                assert len(legs) == one.legs
+                for leg in legs:
+                    billed[leg.order_id] = billed.get(leg.order_id, 0) + leg.due_cents
+            credited = dict(
+                view.execute(
+                    select(credited_legs.c.order_id, func.sum(credited_legs.c.amount_cents)).group_by(
+                        credited_legs.c.order_id
+                    )
+                ).all()
+            )
+            rows = {row.order_id: row for row in view.execute(select(charges))}
+        for order_id, cents in billed.items():
+            row = rows[order_id]
+            net_cents = cents - int(credited.get(order_id, 0))
+            assert net_cents == (row.amount_cents if row.statement_id else 0)
+            assert row.acceptance != Acceptance.DISPUTED.value or row.statement_id is None
+
+
+TestLifeOfLegs = LifeOfLegs.TestCase
+TestLifeOfLegs.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
