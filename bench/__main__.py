@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench import http, lane, month, planning, replan, startup, travel
+from bench import big_days, http, lane, month, planning, replan, startup, travel
 
 if __name__ == "__main__":
     startup.main()
@@ -12,4 +12,5 @@ if __name__ == "__main__":
     travel.main()
     month.main([])
     replan.main()
+    big_days.main([])
     planning.main(["--seeds", "1"])  # an hour and more; what is there from an earlier run is kept

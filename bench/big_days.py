@@ -10,6 +10,7 @@ import csv
 import multiprocessing
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ CITY = (-1.66, 47.14, -1.44, 47.30)
 
 ORDERS = (500, 1_000, 2_000, 5_000)
 COURIERS_PER_ORDER = 0.06
-SECONDS_PER_ORDER = 0.06
+SECONDS_PER_ORDER = 0.03
 LIMIT = 1.2
 HOUR = 3_600
 
@@ -189,13 +190,13 @@ def measure(orders: int, seconds_per_order: float, seed: int) -> Measured:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each size, and the cost of an order beside that of the smallest day."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, nargs="+", default=ORDERS)
     parser.add_argument("--seconds-per-order", type=float, default=SECONDS_PER_ORDER)
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     print(f"\nBig days ({machine()}; {given.seconds_per_order} s for an order, seed {given.seed})")
     print("  orders  couriers   used  points  left out     cost/order   times smallest    km/order    took       peak")
     smallest = 0.0

@@ -18,8 +18,9 @@ from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import FaultyProblem, RoutingProblem
 from services.dispatch.planning.reasons import explain
-from services.dispatch.planning.solve import Seconds, Watch, solve, warm_up
+from services.dispatch.planning.solve import Limit, Seconds, Watch, search_whole, solve, warm_up
 from services.dispatch.planning.split import BIG_REQUESTS
+from services.dispatch.planning.stop import ALL, Span
 from services.dispatch.planning.translate import DayPlan, places, to_problem, to_rounds
 from services.dispatch.repository import deliveries, plans, rounds
 from services.dispatch.settings import DispatchSettings
@@ -170,6 +171,10 @@ class Planner:
             with database.view() as view:
                 return plans.is_stop_asked(view, plan_id)
 
+        def solve_whole(whole: RoutingProblem, stop: Limit, _: int, span: Span) -> Plan:
+            assert isinstance(stop, Seconds)
+            return self._solver.solve(whole, stop.seconds, span=span, watch=note, should_stop=is_stop_asked)
+
         began = time.monotonic()
         if self._spread and len(problem.requests) >= BIG_REQUESTS:
             plan = self._spread.solve(
@@ -178,6 +183,7 @@ class Planner:
                 problem,
                 seconds,
                 SEED,
+                solve_whole=solve_whole,
                 watch=_now_and_then(lambda elapsed, better: note(_mark(elapsed, better))),
                 should_stop=is_stop_asked,
             )
@@ -230,18 +236,20 @@ class Solver:
         problem: RoutingProblem,
         seconds: float,
         *,
+        span: Span = ALL,
         watch: Callable[[Mark], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Plan:
         """Return the explained plan. Raises SolverDied, SolverStopped, or what the solver raised.
 
+        With another `span`, the first plan of a big day, which others go on with: not explained.
         `watch` is told of better plans, about once a second; `should_stop` is asked as often whether the best plan so
         far is wanted now.
         """
         with self._turn:
             pipe = self._start()
             try:
-                answer = self._converse(pipe, (problem, seconds), 2 * seconds + READY_SECONDS, watch, should_stop)
+                answer = self._converse(pipe, (problem, seconds, span), 2 * seconds + READY_SECONDS, watch, should_stop)
             except (EOFError, OSError) as error:
                 self._end()
                 raise (SolverStopped if self._is_stopped else SolverDied)(str(error)) from error
@@ -261,7 +269,7 @@ class Solver:
     @staticmethod
     def _converse(
         pipe: Connection,
-        asked: tuple[RoutingProblem, float],
+        asked: tuple[RoutingProblem, float, Span],
         patience_seconds: float,
         watch: Callable[[Mark], None],
         should_stop: Callable[[], bool],
@@ -316,7 +324,7 @@ def _work(pipe: Connection) -> None:
             return
 
 
-def _answer(pipe: Connection, problem: RoutingProblem, seconds: float) -> Plan | Exception:
+def _answer(pipe: Connection, problem: RoutingProblem, seconds: float, span: Span) -> Plan | Exception:
     """Return the explained plan or what went wrong; say meanwhile how it goes. Raises EOFError, OSError."""
     is_stopped = False
     tell = _now_and_then(lambda elapsed, plan: pipe.send(_mark(elapsed, plan)))
@@ -331,6 +339,8 @@ def _answer(pipe: Connection, problem: RoutingProblem, seconds: float) -> Plan |
         return is_stopped
 
     try:
+        if span != ALL:
+            return search_whole(problem, Seconds(seconds), SEED, span, watch=tell, should_stop=should_stop)
         plan = solve(problem, Seconds(seconds), SEED, watch=tell, should_stop=should_stop)
         return explain(problem, plan)
     except OSError:

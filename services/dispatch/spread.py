@@ -20,8 +20,8 @@ from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import RoutingProblem
 from services.dispatch.planning.reasons import explain
 from services.dispatch.planning.solve import search_part, warm_up
-from services.dispatch.planning.split import solve_big
-from services.dispatch.planning.stop import Limit, Seconds, Watch
+from services.dispatch.planning.split import SolveWhole, solve_big
+from services.dispatch.planning.stop import Limit, Seconds, Span, Watch
 from services.dispatch.repository import parts
 from services.dispatch.use_cases.parts import request_part
 from services.dispatch.worker import Worker, WorkerDied, WorkerStopped
@@ -91,7 +91,8 @@ class PartSearchers:
 
     def search(self, part: PlanPart) -> bytes:
         """Return the packed plan of a part. Raises WorkerDied, WorkerStopped, and what the search raises."""
-        found = self.ask(_answer, part.problem, part.seconds, part.seed, part.start, seconds=part.seconds)
+        span = part.span_start, part.span_end
+        found = self.ask(_answer, part.problem, part.seconds, part.seed, part.start, span, seconds=part.seconds)
         assert isinstance(found, bytes)
         return found
 
@@ -170,10 +171,14 @@ class Spread:
         seconds: float,
         seed: int,
         *,
+        solve_whole: SolveWhole,
         watch: Watch,
         should_stop: Callable[[], bool],
     ) -> Plan:
-        """Return the explained plan. Raises WorkerDied, WorkerStopped, or what the search of a part raised."""
+        """Return the explained plan; `solve_whole` makes the first, before there are parts.
+
+        Raises WorkerDied, WorkerStopped, or what the search of the whole or of a part raised.
+        """
         with database.transaction() as tx:
             parts.remove_all(tx, plan_id)
         plan = solve_big(
@@ -181,6 +186,7 @@ class Spread:
             Seconds(seconds),
             seed,
             solve_part=partial(self._have_searched, database, plan_id, should_stop),
+            solve_whole=solve_whole,
             watch=watch,
             workers=self._at_once,
             should_stop=should_stop,
@@ -198,11 +204,12 @@ class Spread:
         stop: Limit,
         seed: int,
         start: Plan | None,
+        span: Span,
     ) -> Plan:
         """Ask for a part to be searched and wait for it; search it here when nobody answers in time."""
         assert isinstance(stop, Seconds)
         packed = None if start is None else _pack_plan(problem, start)
-        part = PlanPart(new_id(), plan_id, utc_now(), stop.seconds, seed, pack(problem), packed)
+        part = PlanPart(new_id(), plan_id, utc_now(), stop.seconds, seed, pack(problem), packed, *span)
         with database.transaction() as tx:
             request_part(tx, part)
         try:
@@ -251,11 +258,11 @@ def _call(request: Request) -> object:
     return function(*arguments)
 
 
-def _answer(packed: bytes, seconds: float, seed: int, start: bytes | None) -> bytes:
+def _answer(packed: bytes, seconds: float, seed: int, start: bytes | None, span: Span) -> bytes:
     """Search a part as it was asked for; the answer is packed like the start."""
     problem = unpack(packed)
     begin = None if start is None else _unpack_plan(problem, start)
-    return _pack_plan(problem, search_part(problem, Seconds(seconds), seed, begin))
+    return _pack_plan(problem, search_part(problem, Seconds(seconds), seed, begin, span))
 
 
 def _pack_plan(problem: RoutingProblem, plan: Plan) -> bytes:

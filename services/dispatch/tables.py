@@ -193,6 +193,8 @@ plan_parts = Table(
     Column("requested_at", UtcDateTime, nullable=False),
     Column("seconds", Float(53), nullable=False),
     Column("seed", Integer, nullable=False),
+    Column("span_start", Float(53), nullable=False, server_default="0"),
+    Column("span_end", Float(53), nullable=False, server_default="1"),
     Column("problem", LargeBinary, nullable=False),
     Column("start", LargeBinary),
     # Null until it was searched, empty where the search failed.

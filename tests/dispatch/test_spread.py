@@ -7,10 +7,12 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from services.contracts.dispatch.parts.v1.events_pb2 import PlanPartRequested
 from services.dispatch import jobs
@@ -23,6 +25,7 @@ from services.dispatch.jobs import Solver
 from services.dispatch.planning.check import check
 from services.dispatch.planning.document import pack
 from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.solve import search_whole
 from services.dispatch.planning.split import split
 from services.dispatch.repository import parts, plans
 from services.dispatch.spread import PartSearchers, Spread
@@ -99,7 +102,14 @@ def answers(database: Database, asked: list[PlanPart]) -> list[bytes | None]:
 
 def solved(database: Database, plan_id: str, spread: Spread, seconds: float = 4.0) -> Plan:
     return spread.solve(
-        database, plan_id, CITY, seconds, 1, watch=lambda elapsed, better: None, should_stop=lambda: False
+        database,
+        plan_id,
+        CITY,
+        seconds,
+        1,
+        solve_whole=search_whole,
+        watch=lambda elapsed, better: None,
+        should_stop=lambda: False,
     )
 
 
@@ -263,6 +273,27 @@ def test_what_a_dead_process_had_asked_for_is_taken_away_when_its_plan_is_made_a
     solved(database, plan_id, Spread(searchers[0], 2), seconds=1.0)
     with database.view() as view:
         assert parts.get_waiting(view, orphan.id) is None
+
+
+def test_a_part_is_searched_as_the_piece_of_the_whole_that_it_is(
+    database: Database, searchers: tuple[PartSearchers, PartSearchers]
+) -> None:
+    plan_id = a_plan(database)
+    part = replace(a_part(database, plan_id), id=new_id(), span_start=0.25, span_end=0.5)
+    with database.transaction() as tx:
+        request_part(tx, part)
+        assert parts.get_waiting(tx, part.id) == part
+    assert searchers[0].run(database) == 2
+
+
+def test_parts_of_an_earlier_version_are_searched_as_whole_ones(either_database: Database) -> None:
+    part = a_part(either_database, a_plan(either_database))
+    with either_database.transaction() as tx:
+        for name in ("span_start", "span_end"):
+            tx.execute(text(f"ALTER TABLE plan_parts DROP COLUMN {name}"))
+    either_database.upgrade()
+    with either_database.view() as view:
+        assert parts.get_waiting(view, part.id) == part
 
 
 def test_an_event_says_of_a_part_where_it_is_and_no_more() -> None:

@@ -76,7 +76,10 @@ def choose(
     if choice.largest_value > LARGEST_VALUE:
         return None
     if len(choice.kept) > MOST_CANDIDATES:
-        choice.keep_only(_most_promising(choice))
+        promising = _most_promising(choice, seconds / 2)
+        if promising is None:
+            return None
+        choice.keep_only(promising)
     model, used = _model(choice)
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = max(0.0, seconds - (time.monotonic() - began))
@@ -203,8 +206,8 @@ class _Choice:
         )
 
 
-def _most_promising(choice: _Choice) -> list[int]:
-    """Return the candidates that the linear relaxation uses, then those of least reduced cost.
+def _most_promising(choice: _Choice, seconds: float) -> list[int] | None:
+    """Return the candidates that the linear relaxation uses, then those of least reduced cost; None if it takes longer.
 
     Prices of days and of shares not reached are not in it.
     """
@@ -220,8 +223,9 @@ def _most_promising(choice: _Choice) -> list[int]:
     weights = [weight / unit for weight in (*choice.used_weights.values(), *choice.left_out_weights)]
     model.minimize(model_builder.LinearExpr.weighted_sum([*used.values(), *left_out], weights))
     solver = model_builder.Solver("glop")
+    solver.set_time_limit_in_seconds(seconds)
     if solver.solve(model) != model_builder.SolveStatus.OPTIMAL:
-        return choice.kept[:MOST_CANDIDATES]
+        return None
     ranks = {i: (-float(solver.value(used[i])), float(solver.reduced_cost(used[i]))) for i in choice.kept}
     return sorted(choice.kept, key=ranks.__getitem__)[:MOST_CANDIDATES]
 

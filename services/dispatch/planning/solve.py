@@ -6,13 +6,14 @@ solves where nothing compiled runs. Big days are cut into parts.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from services.dispatch.planning.near import Near
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import Objective, RoutingProblem
 from services.dispatch.planning.routing import route
 from services.dispatch.planning.split import BIG_REQUESTS, SolvePart, solve_big
-from services.dispatch.planning.stop import Limit, Seconds, Steps, Watch
+from services.dispatch.planning.stop import Limit, Seconds, Span, Steps, Watch
 
 try:
     from services.dispatch.planning.search.run import search
@@ -23,7 +24,7 @@ except ImportError:  # pragma: no cover - no compiler for this machine
 else:
     HAS_SEARCH = True
 
-__all__ = ["ENGINES", "Limit", "Seconds", "Steps", "Watch", "search_part", "solve", "warm_up"]
+__all__ = ["ENGINES", "Limit", "Seconds", "Steps", "Watch", "search_part", "search_whole", "solve", "warm_up"]
 
 ENGINES = ("search", "ortools")
 
@@ -83,6 +84,7 @@ def solve(
             stop,
             seed,
             solve_part=solve_part or search_part,
+            solve_whole=partial(search_whole, watch=watch, should_stop=should_stop),
             watch=watch,
             start=start,
             should_stop=should_stop or (lambda: False),
@@ -90,8 +92,23 @@ def solve(
     return search(problem, stop, seed, watch=watch, should_stop=should_stop, start=start, near=near)
 
 
-def search_part(problem: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
-    """Search a part of a big day on one core."""
+def search_whole(
+    problem: RoutingProblem,
+    stop: Limit,
+    seed: int,
+    span: Span,
+    *,
+    watch: Watch | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Plan:
+    """Search the first plan of a big day, for the span of its search that comes before the parts, on all cores."""
+    if not HAS_SEARCH:
+        return route(problem, stop, seed, watch=watch)
+    return search(problem, stop, seed, watch=watch, should_stop=should_stop, span=span)
+
+
+def search_part(problem: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
+    """Search a part of a big day, for a span of its search, on one core."""
     if not HAS_SEARCH:
         return route(problem, stop, seed, start=start)
-    return search(problem, stop, seed, start=start, lanes=1)
+    return search(problem, stop, seed, start=start, lanes=1, span=span)

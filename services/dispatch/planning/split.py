@@ -1,8 +1,9 @@
 """Big days: a problem is cut into parts, each is searched by itself, and what they give is one plan again.
 
-The first cut goes through the requests, as the places lie; every later one through the routes of the plan so far, each
-time along other lines, so that borders move. A part is a problem of its own, with its own vehicles and the matrices of
-its own points. Parts never share a vehicle or a request; of what they share, each has its allotment:
+A first plan of the whole is made quickly and is far from good. Then the routes of the plan so far are cut into parts
+again and again, each time along other lines, so that borders move. A part is a problem of its own, with its own
+vehicles and the matrices of its own points. Parts have no vehicle and no request in common; of what is for all, each
+has its allotment:
 
 - A share of the contract, a fleet limit or a hub limit is divided into whole numbers: what the routes of a part use of
   it already, and of what is still free as much as belongs to its vehicles (of a hub: to its requests), remainders to
@@ -24,19 +25,22 @@ from numpy.typing import NDArray
 
 from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, rank
 from services.dispatch.planning.problem import FleetLimit, HubLimit, Request, RoutingProblem, Share, Stop
-from services.dispatch.planning.stop import Limit, Seconds, Steps, Watch
+from services.dispatch.planning.stop import Limit, Seconds, Span, Steps, Watch
 
-BIG_REQUESTS = 750
+BIG_REQUESTS = 2_000
 """From so many requests on a day is cut."""
 
-PART_REQUESTS = 300
-"""About how many requests a part has."""
+PART_REQUESTS = 2_500
+"""About how many requests a part has at most; fewer where that gives each core one."""
 
 ROUNDS = 6
 """How often a day is cut, where the time allows it."""
 
-FIRST_ROUND = 0.4
-"""The first round's part of the time: it begins with nothing."""
+WHOLE_SHARE = 0.15
+"""Of the time, for the first plan of the whole."""
+
+NOTHING_SHARE = 0.4
+"""Of the time, for the first round where it begins with nothing."""
 
 LEAST_SECONDS = 2.0
 """What a part is searched for at least before another round is worth its overhead."""
@@ -48,8 +52,11 @@ DIMENSIONS = 3
 BLOCK = 8
 """Vehicles that are dealt to both sides of a cut together: alike in what they can do, apart in where they start."""
 
-SolvePart = Callable[[RoutingProblem, Limit, int, Plan | None], Plan]
-"""Searches one part on one core: problem, when to stop, seed, plan to start from; called in several threads at once."""
+SolvePart = Callable[[RoutingProblem, Limit, int, Plan | None, Span], Plan]
+"""Searches a part: when to stop, seed, plan to start from, and which span of the search of the day that is."""
+
+SolveWhole = Callable[[RoutingProblem, Limit, int, Span], Plan]
+"""Searches the first plan of all: when to stop, seed, and which span of the search of the day that is."""
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -57,7 +64,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A problem of its own within a greater one, with what the plan so far says of it."""
+    """A problem of its own within a greater one, with what the plan so far says of it, None where that is nothing."""
 
     problem: RoutingProblem
     start: Plan | None
@@ -69,6 +76,7 @@ def solve_big(
     seed: int = 0,
     *,
     solve_part: SolvePart,
+    solve_whole: SolveWhole | None = None,
     watch: Watch | None = None,
     start: Plan | None = None,
     workers: int = 2,
@@ -77,49 +85,58 @@ def solve_big(
 ) -> Plan:
     """Return the best plan found by cutting the day into parts of about `size` requests, `workers` at a time.
 
-    `solve_part` is called in so many threads. `watch` hears of each better plan of the whole; `start` is a plan to
-    start from. `should_stop` is asked before each part whether the best plan so far is wanted now. With `Steps`, which
-    are divided among all parts, the same problem and seed give the same plan.
+    `solve_part` uses one core and is called in so many threads. `solve_whole` may use them all: it makes the first
+    plan, unless there is one to `start` from; without it the first cut is made through all that is to be carried.
+    `watch` hears of the first plan and of each better one. `should_stop` is asked before each part whether the best
+    plan so far is wanted now. With `Steps`, which are divided among all, the same problem and seed give the same plan.
     """
     began = monotonic()
     cutter = _Cutter(problem, seed)
-    clock = _Clock(stop, began, cutter.count(size, workers), workers, should_stop)
-    best = start
+    clock = _Clock(
+        stop,
+        began,
+        cutter.count(size, workers),
+        workers,
+        should_stop,
+        whole=WHOLE_SHARE if solve_whole and start is None else 0.0,
+        has_nothing=start is None and solve_whole is None,
+    )
+    plan = start or join(problem, ())
+    if solve_whole and start is None:
+        plan = solve_whole(problem, clock.of_whole(), seed, (0.0, WHOLE_SHARE))
+        if watch:
+            watch(monotonic() - began, plan)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="part") as threads:
         for number in range(clock.rounds):
-            if best is not None and should_stop():
+            if plan.routes and should_stop():
                 break
-            parts = cutter.cut(best, size, workers, number)
+            parts = cutter.cut(plan, size, workers, number)
 
             def searched(one: int, parts: list[Part] = parts, number: int = number) -> Plan:
                 part = parts[one]
                 if part.start is not None and should_stop():
                     return part.start
                 limit = clock.of_part(number, one, len(parts))
-                return solve_part(part.problem, limit, seed + 1_000 * number + one, part.start)
+                return solve_part(part.problem, limit, seed + 1_000 * number + one, part.start, clock.span(number))
 
-            is_first = best is None
-            plan = best or join(problem, ())
             for part, answer in zip(parts, threads.map(searched, range(len(parts))), strict=True):
                 changed = _with_part(problem, plan, part, answer)
                 before, after = rank(problem, plan), rank(problem, changed)
-                if is_first or after <= before:
+                was_whole = cutter.has_all_locked(plan)
+                if after <= before or not was_whole:
                     plan = changed
-                # What must not be left out is in a first plan only when every part has been heard.
-                is_whole = not (is_first and cutter.has_locks) or part is parts[-1]
-                if watch and is_whole and (is_first or after < before):
-                    watch(monotonic() - began, plan)
-            best = plan
-    return best or join(problem, ())
+                    if watch and cutter.has_all_locked(plan) and (after < before or not was_whole):
+                        watch(monotonic() - began, plan)
+    return plan
 
 
 def split(problem: RoutingProblem, plan: Plan | None, size: int, *, seed: int = 0) -> list[Part]:
     """Return parts of about `size` requests: no vehicle and no request is in two of them.
 
-    With a plan its routes stay whole, and the left out are offered where a vehicle may carry them; another seed cuts
+    The plan's routes stay whole; what it leaves out is offered where a vehicle may carry it; another seed cuts
     elsewhere. A request that no vehicle can carry is in no part.
     """
-    return _Cutter(problem, seed).cut(plan, size, 1, seed)
+    return _Cutter(problem, seed).cut(plan or join(problem, ()), size, 1, seed)
 
 
 def join(problem: RoutingProblem, plans: Iterable[Plan]) -> Plan:
@@ -131,23 +148,47 @@ def join(problem: RoutingProblem, plans: Iterable[Plan]) -> Plan:
 
 
 class _Clock:
-    """Gives each part its time: rounds share it as `FIRST_ROUND` says, a round's parts evenly, wave by wave."""
+    """Gives the first plan and each part its time: rounds share what is left, a round's parts evenly, wave by wave."""
 
-    def __init__(self, stop: Limit, began: float, parts: int, workers: int, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        stop: Limit,
+        began: float,
+        parts: int,
+        workers: int,
+        should_stop: Callable[[], bool],
+        *,
+        whole: float,
+        has_nothing: bool,
+    ) -> None:
+        """`whole` is the first plan's share of the time; `has_nothing` where there is none before the first round."""
         self._stop, self._began, self._workers, self._should_stop = stop, began, workers, should_stop
+        self._whole = whole
         self.rounds = ROUNDS if parts > 1 else 1
         if isinstance(stop, Seconds):
             waves = -(-parts // workers)
-            self.rounds = max(1, min(self.rounds, int(stop.seconds / (waves * LEAST_SECONDS))))
-        first = FIRST_ROUND if self.rounds > 1 else 1.0
-        later = (1.0 - first) / max(1, self.rounds - 1)
-        self._until = [first + later * number for number in range(self.rounds)]
+            self.rounds = max(1, min(self.rounds, int(stop.seconds * (1.0 - whole) / (waves * LEAST_SECONDS))))
+        shares = np.ones(self.rounds)
+        if has_nothing and self.rounds > 1:
+            shares[0] = NOTHING_SHARE / (1.0 - NOTHING_SHARE) * (self.rounds - 1)
+        self._until = [whole + (1.0 - whole) * float(share) for share in np.cumsum(shares) / shares.sum()]
+        self._until[-1] = 1.0
+
+    def of_whole(self) -> Limit:
+        """Return when the search for a first plan ends."""
+        if isinstance(self._stop, Steps):
+            return Steps(max(1, round(self._stop.steps * self._whole)))
+        return Seconds(max(SHORTEST_SECONDS, self._stop.seconds * self._whole))
+
+    def span(self, number: int) -> Span:
+        """Return which piece of the whole search a round is: it gets colder as if nothing were cut."""
+        return (self._until[number - 1] if number else self._whole), self._until[number]
 
     def of_part(self, number: int, one: int, parts: int) -> Limit:
         """Return when part `one` of a round ends; with seconds, of what is left as it begins."""
         if isinstance(self._stop, Steps):
-            before = self._until[number - 1] if number else 0.0
-            return Steps(max(1, round(self._stop.steps * (self._until[number] - before) / parts)))
+            begin, end = self.span(number)
+            return Steps(max(1, round(self._stop.steps * (end - begin) / parts)))
         left = self._began + self._stop.seconds * self._until[number] - monotonic()
         wanted = 0.0 if self._should_stop() else left / -(-(parts - one) // self._workers)
         return Seconds(max(SHORTEST_SECONDS, wanted))
@@ -164,7 +205,7 @@ class _Cutter:
         self._seed = seed
         self._places = _places(problem, np.random.default_rng(seed))
         self._may = _may_carry(problem)
-        self.has_locks = any(request.locked_to is not None for request in problem.requests)
+        self._locked = {request.id for request in problem.requests if request.locked_to is not None}
         stops = [[stop for _, _, stop in request.stops] for request in problem.requests]
         self._centres = self._middles([[stop.point for stop in own] for own in stops])
         self._homes = self._middles([[one.start_point, one.end_point] for one in problem.vehicles])
@@ -181,16 +222,16 @@ class _Cutter:
         wanted = -(-len(self._problem.requests) // size)
         return max(1, min(-(-wanted // workers) * workers, len(self._problem.vehicles)))
 
-    def cut(self, plan: Plan | None, size: int, workers: int, number: int) -> list[Part]:
+    def has_all_locked(self, plan: Plan) -> bool:
+        """Return whether the plan serves what must not be left out."""
+        return not any(item.request_id in self._locked for item in plan.left_out)
+
+    def cut(self, plan: Plan, size: int, workers: int, number: int) -> list[Part]:
         """Return the parts of the cut with this number."""
         count = self.count(size, workers)
-        rng = np.random.default_rng([self._seed, number])
         of_vehicle = np.zeros(len(self._problem.vehicles), np.intp)
         of_request = np.full(len(self._problem.requests), -1, np.intp)
-        if plan is None:
-            self._cut_requests(np.flatnonzero(self._may.any(axis=1)), count, of_vehicle, of_request)
-        else:
-            self._cut_routes(plan, count, rng, of_vehicle, of_request)
+        self._cut_routes(plan, count, np.random.default_rng([self._seed, number]), of_vehicle, of_request)
         self._place_the_rest(of_vehicle, of_request, count, number)
         chosen = [(np.flatnonzero(of_request == part), np.flatnonzero(of_vehicle == part)) for part in range(count)]
         chosen = [(requests, vehicles) for requests, vehicles in chosen if len(requests)]
@@ -200,34 +241,12 @@ class _Cutter:
             for (requests, vehicles), allotment in zip(chosen, allotted, strict=True)
         ]
 
-    def _cut_requests(self, requests: Indices, count: int, of_vehicle: Indices, of_request: Indices) -> None:
-        """Cut what can be carried as it lies; each side gets vehicles for its work, of every kind."""
-        work = np.array([_work(self._problem, request) for request in self._problem.requests], np.float64)
-
-        def cut(requests: Indices, vehicles: Indices, first: int, count: int) -> None:
-            if count == 1:
-                of_request[requests], of_vehicle[vehicles] = first, first
-                return
-            near = count // 2
-            axis = _longest_axis(self._centres[requests])
-            along = self._centres[requests] @ axis
-            order = requests[np.argsort(along, kind="stable")]
-            border = max(1, round(len(order) * near / count)) if len(order) else 0
-            sides = order[:border], order[border:]
-            weight = work[requests].sum()
-            part = float(work[sides[0]].sum() / weight) if weight else near / count
-            chosen = _dealt(vehicles, self._homes @ axis, part, at_least=(near, count - near))
-            cut(sides[0], vehicles[chosen], first, near)
-            cut(sides[1], vehicles[~chosen], first + near, count - near)
-
-        cut(requests, self._alike, 0, count)
-
     def _cut_routes(
         self, plan: Plan, count: int, rng: np.random.Generator, of_vehicle: Indices, of_request: Indices
     ) -> None:
         """Cut the routes, and what is left out, by where and when they are, along lines drawn by chance.
 
-        Idle vehicles follow as those of the first cut do.
+        Of the idle vehicles each side gets as many of every kind, those that start nearer.
         """
         index = {request.id: r for r, request in enumerate(self._problem.requests)}
         owner = {vehicle.id: v for v, vehicle in enumerate(self._problem.vehicles)}
@@ -258,7 +277,7 @@ class _Cutter:
             axis = (own - own.mean(axis=0)).T @ rng.standard_normal(len(own)) if len(own) else np.ones(own.shape[1])
             order = chosen[np.argsort(own @ axis, kind="stable")]
             reached = np.cumsum(sizes[order])
-            border = int(np.searchsorted(reached, reached[-1] * near / count)) if len(order) else 0
+            border = int(np.searchsorted(reached, reached[-1] * near / count, side="right")) if len(order) else 0
             goes = _dealt(idle, self._homes @ axis[:DIMENSIONS], near / count)
             cut(order[:border], idle[goes], first, near)
             cut(order[border:], idle[~goes], first + near, count - near)
@@ -352,25 +371,9 @@ def _alike(problem: RoutingProblem) -> Indices:
     return np.array(sorted(range(len(kinds)), key=kinds.__getitem__), np.intp)
 
 
-def _work(problem: RoutingProblem, request: Request) -> int:
-    """About how long a request keeps a courier busy: its services and the ride from its first stop to its last."""
-    stops = [stop for _, _, stop in request.stops]
-    ride = int(problem.travel_seconds[stops[0].point, stops[-1].point])
-    return ride + sum(stop.duration_seconds for stop in stops)
-
-
-def _longest_axis(points: Floats) -> Floats:
-    """Return the direction in which the points are spread most."""
-    if len(points) < 2:
-        return np.ones(points.shape[1])
-    axis: Floats = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]
-    return axis
-
-
-def _dealt(vehicles: Indices, along: Floats, part: float, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.bool_]:
+def _dealt(vehicles: Indices, along: Floats, part: float) -> NDArray[np.bool_]:
     """Return which vehicles go to the near side, about `part` of them: of each block of similar ones the nearest."""
     wanted = round(len(vehicles) * part)
-    wanted = min(max(wanted, at_least[0]), len(vehicles) - at_least[1])
     chosen = np.zeros(len(vehicles), bool)
     for begin in range(0, len(vehicles), BLOCK):
         block = np.arange(begin, min(begin + BLOCK, len(vehicles)))
@@ -392,9 +395,7 @@ class _Allotment:
     hubs: tuple[int, ...]
 
 
-def _allotted(
-    problem: RoutingProblem, plan: Plan | None, chosen: Sequence[tuple[Indices, Indices]]
-) -> list[_Allotment]:
+def _allotted(problem: RoutingProblem, plan: Plan, chosen: Sequence[tuple[Indices, Indices]]) -> list[_Allotment]:
     """Divide the shares and limits among parts of these requests and vehicles."""
     vehicles = [[problem.vehicles[v] for v in own] for _, own in chosen]
     served = _served(problem, plan)
@@ -425,16 +426,14 @@ def _allotted(
     return [_Allotment(*(tuple(one[part] for one in column) for column in columns)) for part in range(len(chosen))]
 
 
-def _served(problem: RoutingProblem, plan: Plan | None) -> dict[str, list[Request]]:
-    """Return what each vehicle serves, for certain: by the plan, without one what is locked to it."""
-    served: dict[str, list[Request]] = {}
-    if plan is None:
-        for request in problem.requests:
-            if request.locked_to is not None:
-                served.setdefault(request.locked_to, []).append(request)
-    else:
-        for route in plan.routes:
-            served[route.vehicle_id] = [problem.requests_by_id[request_id] for request_id in route.request_ids]
+def _served(problem: RoutingProblem, plan: Plan) -> dict[str, list[Request]]:
+    """Return what each vehicle serves by the plan, or has to because it is locked to it."""
+    requests = problem.requests_by_id
+    served = {route.vehicle_id: [requests[one] for one in route.request_ids] for route in plan.routes}
+    for item in plan.left_out:
+        vehicle_id = requests[item.request_id].locked_to
+        if vehicle_id is not None:
+            served.setdefault(vehicle_id, []).append(requests[item.request_id])
     return served
 
 
@@ -463,9 +462,7 @@ def _divided(total: int, used: Sequence[int], weights: Sequence[int]) -> list[in
 # -- parts and wholes --------------------------------------------------------------------------------------------------
 
 
-def _part(
-    problem: RoutingProblem, plan: Plan | None, requests: Indices, vehicles: Indices, allotment: _Allotment
-) -> Part:
+def _part(problem: RoutingProblem, plan: Plan, requests: Indices, vehicles: Indices, allotment: _Allotment) -> Part:
     """Make a problem of some requests and vehicles, and the plan of it that the whole's plan contains."""
     own_vehicles = [problem.vehicles[v] for v in vehicles]
     own_requests = [problem.requests[r] for r in requests]
@@ -515,10 +512,8 @@ def _part(
             if hub.point in number_of
         ),
     )
-    if plan is None:
-        return Part(part, None)
     routes = [_renumbered(part, route) for route in plan.routes if route.vehicle_id in ids]
-    return Part(part, _of_routes(part, routes))
+    return Part(part, _of_routes(part, routes) if routes else None)
 
 
 def _shares(problem: RoutingProblem, count: int, allotment: _Allotment) -> tuple[Share, ...]:

@@ -21,5 +21,9 @@ class Steps:
 
 
 Limit = Seconds | Steps
+Span = tuple[float, float]
+"""Which piece of a longer search this one is, as shares of it; (0, 1) is all of it."""
+
+ALL: Span = (0.0, 1.0)
 Watch = Callable[[float, Plan], None]
 """Called with the seconds since the start and each better plan."""

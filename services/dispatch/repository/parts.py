@@ -16,6 +16,8 @@ def add(tx: Transaction, new: PlanPart) -> None:
             requested_at=new.requested_at,
             seconds=new.seconds,
             seed=new.seed,
+            span_start=new.span_start,
+            span_end=new.span_end,
             problem=new.problem,
             start=new.start,
         )
@@ -35,7 +37,17 @@ def get_waiting(view: View, part_id: str) -> PlanPart | None:
     ).one_or_none()
     if row is None:
         return None
-    return PlanPart(row.id, row.plan_id, row.requested_at, row.seconds, row.seed, row.problem, row.start)
+    return PlanPart(
+        row.id,
+        row.plan_id,
+        row.requested_at,
+        row.seconds,
+        row.seed,
+        row.problem,
+        row.start,
+        row.span_start,
+        row.span_end,
+    )
 
 
 def answer(tx: Transaction, part_id: str, found: bytes) -> bool:

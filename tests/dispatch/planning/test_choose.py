@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dispatch.planning.choose import Candidate, choose, vehicle_classes
+from services.dispatch.planning.choose import Candidate, _Choice, _most_promising, choose, vehicle_classes
 from services.dispatch.planning.problem import (
     FleetLimit,
     HubLimit,
@@ -260,3 +260,11 @@ def test_of_a_large_pool_the_promising_routes_are_weighed(monkeypatch: pytest.Mo
     pool += [a_candidate(range(first, first + 3), 40) for first in range(0, 12, 3)]
     known = [index for index, one in enumerate(pool) if one.requests in [{a, a + 1} for a in range(0, 12, 2)]]
     assert served(pool, chosen_from(problem, pool, known)) == [{a, a + 1, a + 2} for a in range(0, 12, 3)]
+
+
+def test_a_linear_relaxation_ends_with_its_time() -> None:
+    # Of a thousand requests and twenty thousand routes it takes minutes; to guess instead finds nothing.
+    problem = a_problem([a_request(n, left_out_price=999) for n in range(12)], [a_vehicle(n) for n in range(12)])
+    choice = _Choice(problem, [a_candidate([a, b], 50 + a) for a in range(12) for b in range(a + 1, 12)], [])
+    assert _most_promising(choice, seconds=0) is None
+    assert _most_promising(choice, seconds=20) is not None

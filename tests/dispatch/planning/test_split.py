@@ -21,14 +21,15 @@ from services.dispatch.planning.problem import (
     pair,
 )
 from services.dispatch.planning.routing import route
-from services.dispatch.planning.split import Part, join, solve_big, split
-from services.dispatch.planning.stop import Limit, Seconds, Steps
+from services.dispatch.planning.solve import search_part, solve
+from services.dispatch.planning.split import WHOLE_SHARE, Part, join, solve_big, split
+from services.dispatch.planning.stop import ALL, Limit, Seconds, Span, Steps
 from tests.strategies import problems
 
 GROUPS = ("north", "south", "east")
 
 
-def searched(problem: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
+def searched(problem: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
     """Search a part with the second engine: few rounds, for nothing here is about how good it is."""
     return route(problem, Steps(1), seed, start=start)
 
@@ -67,7 +68,7 @@ def in_rounds(problem: RoutingProblem, size: int, rounds: int) -> list[list[Part
     cuts, plan = [], None
     for number in range(rounds):
         cuts.append(split(problem, plan, size, seed=number))
-        plan = join(problem, [searched(part.problem, Steps(1), 0, part.start) for part in cuts[-1]])
+        plan = join(problem, [searched(part.problem, Steps(1), 0, part.start, ALL) for part in cuts[-1]])
         assert check(problem, plan) == []
     return cuts
 
@@ -129,10 +130,11 @@ def original(problem: RoutingProblem, part: Part) -> list[Request]:
 
 
 def test_borders_move_from_cut_to_cut() -> None:
-    problem = a_city()
-    cuts = in_rounds(problem, 20, 4)
-    together = [frozenset(frozenset(v.id for v in part.problem.vehicles) for part in parts) for parts in cuts]
-    assert len(set(together)) == len(together)
+    problem = a_city(120, 24)
+    plan = searched(problem, Steps(1), 0, None, ALL)
+    cuts = [split(problem, plan, 30, seed=seed) for seed in range(4)]
+    together = {frozenset(frozenset(part.problem.vehicles_by_id) for part in parts) for parts in cuts}
+    assert len(together) == 4
 
 
 @pytest.mark.parametrize("size", [10, 25])
@@ -207,7 +209,7 @@ def test_a_plan_to_start_from_never_gets_worse() -> None:
     problem = a_city()
     start = solve_big(problem, Steps(5), solve_part=searched, size=15)
 
-    def worse(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
+    def worse(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
         return Plan((), tuple(LeftOut(request.id) for request in part.requests))
 
     assert solve_big(problem, Steps(5), solve_part=worse, start=start, size=15) == start
@@ -232,11 +234,88 @@ def test_the_same_seed_and_steps_give_the_same_plan() -> None:
     assert plans[0] == plans[1]
 
 
+def test_a_first_plan_of_the_whole_is_what_parts_begin_with() -> None:
+    problem = a_city()
+    steps: list[int] = []
+    spans: list[Span] = []
+
+    def whole(all_of_it: RoutingProblem, stop: Limit, seed: int, span: Span) -> Plan:
+        assert all_of_it is problem
+        assert isinstance(stop, Steps)
+        steps.append(stop.steps)
+        spans.append(span)
+        return searched(all_of_it, stop, seed, None, span)
+
+    def part_of_it(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
+        assert start is not None
+        assert isinstance(stop, Steps)
+        steps.append(stop.steps)
+        spans.append(span)
+        return searched(part, stop, seed, start, span)
+
+    heard: list[Plan] = []
+    plan = solve_big(
+        problem,
+        Steps(2_000),
+        solve_part=part_of_it,
+        solve_whole=whole,
+        size=15,
+        watch=lambda seconds, better: heard.append(better),
+    )
+    assert steps[0] == 2_000 * WHOLE_SHARE
+    assert 1_900 <= sum(steps) <= 2_100
+    # Each round begins as cold as the last one ended, as if nothing were cut.
+    one_after_another = list(dict.fromkeys(spans))
+    assert [begin for begin, _ in one_after_another] == [0.0, *(end for _, end in one_after_another[:-1])]
+    assert one_after_another[0] == (0.0, WHOLE_SHARE)
+    assert one_after_another[-1][1] == 1.0
+    assert rank(problem, heard[0]) >= rank(problem, plan)
+    assert check(problem, plan) == []
+
+
+def test_whoever_wants_the_plan_now_gets_the_first_plan_of_the_whole() -> None:
+    def whole(all_of_it: RoutingProblem, stop: Limit, seed: int, span: Span) -> Plan:
+        return searched(all_of_it, stop, seed, None, span)
+
+    def part_of_it(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
+        raise AssertionError("nobody waits for parts")
+
+    problem = a_city()
+    plan = solve_big(problem, Steps(9), solve_part=part_of_it, solve_whole=whole, size=15, should_stop=lambda: True)
+    assert plan == whole(problem, Steps(9), 0, (0.0, WHOLE_SHARE))
+
+
+def test_a_day_of_many_requests_is_planned_in_parts_and_tells_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.dispatch.planning.solve.BIG_REQUESTS", 240)
+    parts: list[int] = []
+
+    def noting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
+        parts.append(len(part.requests))
+        return searched(part, stop, seed, start, span)
+
+    heard: list[Plan] = []
+    problem = a_city(240, 40)
+    plan = solve(problem, Seconds(6), solve_part=noting, watch=lambda _, better: heard.append(better))
+    assert check(problem, plan) == []
+    assert sum(parts[:2]) == 240
+    assert len(heard) >= 2  # of the whole, before there were parts, and after
+    parts.clear()
+    solve(a_city(239, 40), Steps(10), solve_part=noting)
+    assert parts == []
+
+
+def test_a_late_piece_of_a_longer_search_begins_cold() -> None:
+    problem = a_city(80, 12)
+    start = searched(problem, Steps(1), 0, None, ALL)
+    early, late = (search_part(problem, Steps(2_000), 0, start, span) for span in ((0.0, 0.01), (0.99, 1.0)))
+    assert cost(problem, late) < cost(problem, early) <= cost(problem, start)
+
+
 def test_parts_are_searched_two_at_a_time() -> None:
     lock = threading.Lock()
     busy, most = 0, 0
 
-    def counting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
+    def counting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
         nonlocal busy, most
         with lock:
             busy += 1
@@ -244,7 +323,7 @@ def test_parts_are_searched_two_at_a_time() -> None:
         time.sleep(0.02)
         with lock:
             busy -= 1
-        return searched(part, stop, seed, start)
+        return searched(part, stop, seed, start, span)
 
     solve_big(a_city(), Steps(5), solve_part=counting, size=15, workers=2)
     assert most == 2
@@ -253,10 +332,10 @@ def test_parts_are_searched_two_at_a_time() -> None:
 def test_the_time_is_divided_among_the_parts() -> None:
     given_seconds: list[float] = []
 
-    def noting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
+    def noting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
         assert isinstance(stop, Seconds)
         given_seconds.append(stop.seconds)
-        return searched(part, stop, seed, start)
+        return searched(part, stop, seed, start, span)
 
     solve_big(a_city(), Seconds(30), solve_part=noting, size=15, workers=2)
     # Two of the four at a time: the first two have half of the first round each.
@@ -265,7 +344,7 @@ def test_the_time_is_divided_among_the_parts() -> None:
 
 
 def test_a_failure_in_a_part_is_told() -> None:
-    def failing(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
+    def failing(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -284,9 +363,9 @@ def test_a_price_for_all_weighs_what_a_part_gives() -> None:
 def test_whoever_wants_the_plan_now_gets_the_best_so_far() -> None:
     searches: list[Limit] = []
 
-    def noting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None) -> Plan:
+    def noting(part: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
         searches.append(stop)
-        return searched(part, stop, seed, start)
+        return searched(part, stop, seed, start, span)
 
     problem = a_city()
     plan = solve_big(problem, Seconds(60), solve_part=noting, size=15, should_stop=lambda: bool(searches))

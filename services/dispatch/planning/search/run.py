@@ -17,7 +17,7 @@ from services.dispatch.planning.routing import first_plan
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L  # noqa: N812 - fields of flat arrays, named a hundred times
 from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
-from services.dispatch.planning.stop import Limit, Seconds, Watch
+from services.dispatch.planning.stop import ALL, Limit, Seconds, Span, Watch
 
 LANES = 2
 """Searches side by side; on one core they take turns."""
@@ -72,7 +72,7 @@ def warm_up() -> None:
         travel_metres=matrix,
         objective=Objective.VEHICLES_FIRST,
     )
-    search = _Search(problem, 1, None, None, 1)
+    search = _Search(problem, 1, None, None, 1, ALL)
     lane = search.lanes[0]
     lane.construct()
     lane.lower(1, 1.0)
@@ -91,16 +91,18 @@ def search(
     start: Plan | None = None,
     near: Near | None = None,
     lanes: int = LANES,
+    span: Span = ALL,
 ) -> Plan:
     """Return the best plan found; it can be ridden, and what it does not serve is in `left_out`.
 
     `start` is a plan to begin from. With `near` the search begins from that plan, and changing it has its prices.
+    Where it is a piece of a longer search, the temperature falls in it as it does in that `span` of the longer one.
     With `Steps` every lane makes that many, and the same problem, seed and lanes give the same plan.
     """
     warm_up()
     if not problem.requests or not problem.vehicles:
         return Plan((), tuple(LeftOut(request.id) for request in problem.requests))
-    return _Search(problem, seed, start, near, lanes).run(stop, watch, should_stop or (lambda: False))
+    return _Search(problem, seed, start, near, lanes, span).run(stop, watch, should_stop or (lambda: False))
 
 
 class _Lane:
@@ -251,7 +253,10 @@ class _Pool:
 class _Search:
     """Lanes over the same problem, from a first plan to the last."""
 
-    def __init__(self, problem: RoutingProblem, seed: int, start: Plan | None, near: Near | None, lanes: int) -> None:
+    def __init__(
+        self, problem: RoutingProblem, seed: int, start: Plan | None, near: Near | None, lanes: int, span: Span
+    ) -> None:
+        self.span = span
         self.problem = problem
         self.arrays = Arrays(problem, near)
         self.near = near
@@ -285,7 +290,8 @@ class _Search:
         is_coupled = bool(
             self.problem.prices.balance_per_second or any(self.problem.least(share) for share in self.problem.shares)
         )
-        self.pool = _Pool(self, vehicle_classes(self.problem)) if is_coupled else None
+        is_last = self.span[1] >= 1.0  # of what is still to be changed much, nothing is worth choosing
+        self.pool = _Pool(self, vehicle_classes(self.problem)) if is_coupled and is_last else None
         with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="lane") as threads:
             self._threads = threads
             if self.best.absent:
@@ -360,7 +366,8 @@ class _Search:
         sampled = 0
         while (done := self.clock.done) < until and not self.should_stop():
             part = (done - began) / max(1e-9, until - began)
-            heat = hot * (cold / hot) ** part if hot > 0 else 0.0
+            fallen = self.span[0] + (self.span[1] - self.span[0]) * part
+            heat = hot * (cold / hot) ** fallen if hot > 0 else 0.0
             self._meet(lambda lane, steps, heat=heat: lane.lower(steps, heat), until)  # type: ignore[misc]
             self._tell(is_last=False)
             if self.pool and part * 200 >= sampled:
