@@ -33,6 +33,11 @@ BIG_REQUESTS = 2_000
 PART_REQUESTS = 2_500
 """About how many requests a part has at most; fewer where that gives each core one."""
 
+MOST_LEFT_OUT, SMALL_PART = 50, 250
+"""About how many that nobody serves yet a part has at most, for each step of a search tries them all; but it is not cut
+smaller than the second for that.
+"""
+
 ROUNDS = 6
 """How often a day is cut, where the time allows it."""
 
@@ -92,20 +97,14 @@ def solve_big(
     """
     began = monotonic()
     cutter = _Cutter(problem, seed)
-    clock = _Clock(
-        stop,
-        began,
-        cutter.count(size, workers),
-        workers,
-        should_stop,
-        whole=WHOLE_SHARE if solve_whole and start is None else 0.0,
-        has_nothing=start is None and solve_whole is None,
-    )
     plan = start or join(problem, ())
+    whole = 0.0
     if solve_whole and start is None:
-        plan = solve_whole(problem, clock.of_whole(), seed, (0.0, WHOLE_SHARE))
+        whole = WHOLE_SHARE
+        plan = solve_whole(problem, _piece(stop, whole), seed, (0.0, whole))
         if watch:
             watch(monotonic() - began, plan)
+    clock = _Clock(stop, began, whole, cutter.count(plan, size, workers), workers, should_stop, not plan.routes)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="part") as threads:
         for number in range(clock.rounds):
             if plan.routes and should_stop():
@@ -147,18 +146,24 @@ def join(problem: RoutingProblem, plans: Iterable[Plan]) -> Plan:
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
+def _piece(stop: Limit, share: float) -> Limit:
+    """Return a share of the time, or of the steps."""
+    if isinstance(stop, Steps):
+        return Steps(max(1, round(stop.steps * share)))
+    return Seconds(max(SHORTEST_SECONDS, stop.seconds * share))
+
+
 class _Clock:
-    """Gives the first plan and each part its time: rounds share what is left, a round's parts evenly, wave by wave."""
+    """Gives each part its time: rounds share what the first plan left of it, a round's parts evenly, wave by wave."""
 
     def __init__(
         self,
         stop: Limit,
         began: float,
+        whole: float,
         parts: int,
         workers: int,
         should_stop: Callable[[], bool],
-        *,
-        whole: float,
         has_nothing: bool,
     ) -> None:
         """`whole` is the first plan's share of the time; `has_nothing` where there is none before the first round."""
@@ -174,12 +179,6 @@ class _Clock:
         self._until = [whole + (1.0 - whole) * float(share) for share in np.cumsum(shares) / shares.sum()]
         self._until[-1] = 1.0
 
-    def of_whole(self) -> Limit:
-        """Return when the search for a first plan ends."""
-        if isinstance(self._stop, Steps):
-            return Steps(max(1, round(self._stop.steps * self._whole)))
-        return Seconds(max(SHORTEST_SECONDS, self._stop.seconds * self._whole))
-
     def span(self, number: int) -> Span:
         """Return which piece of the whole search a round is: it gets colder as if nothing were cut."""
         return (self._until[number - 1] if number else self._whole), self._until[number]
@@ -188,7 +187,7 @@ class _Clock:
         """Return when part `one` of a round ends; with seconds, of what is left as it begins."""
         if isinstance(self._stop, Steps):
             begin, end = self.span(number)
-            return Steps(max(1, round(self._stop.steps * (end - begin) / parts)))
+            return _piece(self._stop, (end - begin) / parts)
         left = self._began + self._stop.seconds * self._until[number] - monotonic()
         wanted = 0.0 if self._should_stop() else left / -(-(parts - one) // self._workers)
         return Seconds(max(SHORTEST_SECONDS, wanted))
@@ -205,6 +204,7 @@ class _Cutter:
         self._seed = seed
         self._places = _places(problem, np.random.default_rng(seed))
         self._may = _may_carry(problem)
+        self._index = {request.id: number for number, request in enumerate(problem.requests)}
         self._locked = {request.id for request in problem.requests if request.locked_to is not None}
         stops = [[stop for _, _, stop in request.stops] for request in problem.requests]
         self._centres = self._middles([[stop.point for stop in own] for own in stops])
@@ -217,10 +217,16 @@ class _Cutter:
     def _middles(self, points: Sequence[Sequence[int]]) -> Floats:
         return np.array([self._places[own].mean(axis=0) for own in points]).reshape(-1, DIMENSIONS)
 
-    def count(self, size: int, workers: int) -> int:
+    def count(self, plan: Plan, size: int, workers: int) -> int:
         """Return how many parts there will be: as many for each worker, if there are that many vehicles."""
-        wanted = -(-len(self._problem.requests) // size)
+        requests = len(self._problem.requests)
+        wanted = max(-(-requests // size), min(-(-len(self._left_out(plan)) // MOST_LEFT_OUT), requests // SMALL_PART))
         return max(1, min(-(-wanted // workers) * workers, len(self._problem.vehicles)))
+
+    def _left_out(self, plan: Plan) -> list[int]:
+        """Return what the plan leaves out though there is somebody who can carry it, by number."""
+        left_out = [self._index[item.request_id] for item in plan.left_out]
+        return [request for request in left_out if self._may[request].any()]
 
     def has_all_locked(self, plan: Plan) -> bool:
         """Return whether the plan serves what must not be left out."""
@@ -228,7 +234,7 @@ class _Cutter:
 
     def cut(self, plan: Plan, size: int, workers: int, number: int) -> list[Part]:
         """Return the parts of the cut with this number."""
-        count = self.count(size, workers)
+        count = self.count(plan, size, workers)
         of_vehicle = np.zeros(len(self._problem.vehicles), np.intp)
         of_request = np.full(len(self._problem.requests), -1, np.intp)
         self._cut_routes(plan, count, np.random.default_rng([self._seed, number]), of_vehicle, of_request)
@@ -248,12 +254,11 @@ class _Cutter:
 
         Of the idle vehicles each side gets as many of every kind, those that start nearer.
         """
-        index = {request.id: r for r, request in enumerate(self._problem.requests)}
         owner = {vehicle.id: v for v, vehicle in enumerate(self._problem.vehicles)}
         owners = [owner[route.vehicle_id] for route in plan.routes]
         idle = self._alike[~np.isin(self._alike, owners)]
-        of_route = [[index[request_id] for request_id in route.request_ids] for route in plan.routes]
-        left_out = [index[item.request_id] for item in plan.left_out if self._may[index[item.request_id]].any()]
+        of_route = [[self._index[request_id] for request_id in route.request_ids] for route in plan.routes]
+        left_out = self._left_out(plan)
         # First the routes, then each left out request as if it were one.
         groups = [*of_route, *([request] for request in left_out)]
         sizes = np.array([len(own) for own in groups])

@@ -311,6 +311,14 @@ def test_a_late_piece_of_a_longer_search_begins_cold() -> None:
     assert cost(problem, late) < cost(problem, early) <= cost(problem, start)
 
 
+def test_a_plan_that_leaves_much_out_is_cut_into_smaller_parts() -> None:
+    problem = a_city(1_000, 60)
+    assert len(split(problem, join(problem, ()), 1_000)) == 4
+    served = search_part(problem, Steps(1), 0, None, ALL)
+    assert not served.left_out
+    assert len(split(problem, served, 1_000)) == 1
+
+
 def test_parts_are_searched_two_at_a_time() -> None:
     lock = threading.Lock()
     busy, most = 0, 0
