@@ -15,7 +15,7 @@ from services.billing.documents.issue import issue
 from services.billing.documents.month import invoice_of, missing
 from services.billing.documents.reading import Reading
 from services.billing.documents.validation import fatal, validate
-from services.billing.domain.contract import Buyer, Contract, Cooperative
+from services.billing.domain.contract import Buyer, BuyerKind, Contract, Cooperative
 from services.billing.domain.errors import InvoiceDataMissing, InvoiceNotValid
 from services.billing.domain.invoicing import DirectoryEntry, VatRegime
 from services.billing.domain.statement import Month, Statement
@@ -115,6 +115,13 @@ def test_what_a_rule_charges_is_a_lump_sum_line(database: Database) -> None:
     ]
     assert invoice.profile is Profile.EN16931
     assert (invoice.issued_on, invoice.due_on) == (date(2026, 12, 2), date(2027, 1, 1))
+
+
+def test_a_hospital_has_longer_to_pay_and_reads_so(database: Database) -> None:
+    buyer = replace(BUYER, kind=BuyerKind.HOSPITAL)
+    invoice = invoice_of(close(database, with_legs(database, a_contract(buyer=buyer, cooperatives=(ERDRE,)))))
+    assert invoice.due_on == date(2027, 1, 21)
+    assert "50 jours" in invoice.payment_terms
 
 
 def test_a_change_of_regime_counts_from_its_day(database: Database) -> None:

@@ -21,7 +21,9 @@ from services.billing.documents.mentions import NOTES, mention
 from services.billing.domain.contract import Buyer, Cooperative
 from services.billing.domain.errors import InvoiceDataMissing
 from services.billing.domain.invoicing import entry_on, regime_on
+from services.billing.domain.legal import rows_of
 from services.billing.domain.money import in_french
+from services.billing.domain.payment import delay_days
 from services.billing.domain.price_list import Unit
 from services.billing.domain.statement import Item, Statement
 
@@ -89,6 +91,7 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
     if gaps or entry is None or buyer.postal_address is None or seller.postal_address is None:
         raise InvoiceDataMissing(gaps)
     day = statement.issued_on
+    days = delay_days(rows_of("payment"), buyer.kind, day)
     list_id = f"BL-{statement.number}"
     is_taxed = any(item.vat_permille for item in statement.items)
     numbered = [one.vat_number for one in sorted(seller.vat_regimes, key=lambda one: one.valid_from) if one.vat_number]
@@ -98,7 +101,7 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
         profile=Profile.EXTENDED if entry.demands_service_code else Profile.EN16931,
         number=statement.number,
         issued_on=day,
-        due_on=day + timedelta(days=int(mention("payment-days", day))),
+        due_on=day + timedelta(days=days),
         process=NORMAL_PROCESS,
         seller=Party(
             name=seller.name,
@@ -123,7 +126,7 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
         delivered_on=statement.last_day,
         iban=seller.iban,
         bic=seller.bic,
-        payment_terms=mention("payment-terms", day),
+        payment_terms=mention("payment-terms", day).format(days=days),
         vat_due=mention("vat-due", day),
         exemption_text=mention("exemption-text", day),
         exemption_code=mention("exemption-code", day),

@@ -65,6 +65,11 @@ class Clock:
     missing: str = ""
 
 
+def delay_days(rows: Sequence[LegalRow], buyer_kind: BuyerKind, day: date) -> int:
+    """Return within how many days a kind of buyer pays what is issued on a day. Raises LegalValueMissing."""
+    return int(in_force(rows, f"payment_days:{buyer_kind.value}", day).value)
+
+
 def clock(
     told: Collection[ToldStatus],
     *,
@@ -92,13 +97,13 @@ def clock(
     proven_on = min(available, default=None)
     granted = in_force(rows, "payment_start_days", issued_on)
     started_on = max(proven_on or issued_on + timedelta(days=int(granted.value)), executed_on)
-    delay_days = int(in_force(rows, f"payment_days:{buyer_kind.value}", issued_on).value)
-    due_on: date | None = started_on + timedelta(days=delay_days)
-    suspension = _suspension(told, local_date, started_on=started_on, due_on=started_on + timedelta(days=delay_days))
+    granted_days = delay_days(rows, buyer_kind, issued_on)
+    due_on: date | None = started_on + timedelta(days=granted_days)
+    suspension = _suspension(told, local_date, started_on=started_on, due_on=started_on + timedelta(days=granted_days))
     if suspension is not None and suspension.ended_on is None:
         due_on = None
     elif suspension is not None and suspension.ended_on is not None:
-        left_days = delay_days - (suspension.began_on - started_on).days
+        left_days = granted_days - (suspension.began_on - started_on).days
         least_days = int(in_force(rows, "payment_restart_days", suspension.ended_on).value)
         due_on = suspension.ended_on + timedelta(days=max(left_days, least_days))
     paid_on = min((local_date(one.occurred_at) for one in told if one.status in PAID), default=None)
@@ -112,7 +117,7 @@ def clock(
         except LegalValueMissing as refusal:
             missing = refusal.detail
     return Clock(
-        started_on, proven_on is not None, delay_days, suspension, due_on, paid_on, principal_cents, interest, missing
+        started_on, proven_on is not None, granted_days, suspension, due_on, paid_on, principal_cents, interest, missing
     )
 
 
