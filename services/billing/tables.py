@@ -336,6 +336,19 @@ credited_legs = Table(
 Index("credited_legs_by_statement", credited_legs.c.statement_id)
 Index("credited_legs_by_leg", credited_legs.c.order_id, credited_legs.c.leg)
 
+credit_note_documents = Table(
+    "credit_note_documents",
+    metadata,
+    Column("note_id", Id, ForeignKey("credit_notes.id"), primary_key=True),
+    Column("format", String(8), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    # Names and versions of what wrote and judged it.
+    Column("made_with", Text, nullable=False),
+    Column("rendered_at", UtcDateTime, nullable=False),
+)
+"""The e-invoice of a transmitted note, as first written: every download gives these bytes."""
+
 internal_note_counts = Table(
     "internal_note_counts",
     metadata,

@@ -2,18 +2,28 @@
 
 from fastapi import APIRouter
 
-from services.billing.api import acceptance, after_closing, charges, contracts, invoices, packs, statements
+from services.billing.api import (
+    acceptance,
+    after_closing,
+    charges,
+    contracts,
+    credit_invoices,
+    invoices,
+    packs,
+    statements,
+)
 from services.billing.domain import errors
 from services.kit.errors import DomainError
 
 routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
-routers += [acceptance.router, after_closing.router]
+routers += [acceptance.router, after_closing.router, credit_invoices.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {
     errors.ContractNotFound: 404,
     errors.StatementNotFound: 404,
     errors.InvoiceNotFound: 404,
+    errors.CreditInvoiceNotFound: 404,
     errors.InvalidSiret: 422,
     errors.IbanInvalid: 422,
     errors.BicInvalid: 422,

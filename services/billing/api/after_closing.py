@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from services.billing import queries
@@ -11,6 +11,7 @@ from services.billing.api.acceptance import LegNumber, OrderId, Reason
 from services.billing.api.contracts import ClosedStatementOut
 from services.billing.api.shapes import Amount, fresh, percent_text
 from services.billing.api.statements import PartyOut, TaxOut
+from services.billing.documents.validation import warm_up
 from services.billing.domain.credit_note import Asked, CreditNote
 from services.billing.domain.money import cents, decimal_text
 from services.billing.domain.payment import Clock
@@ -240,6 +241,7 @@ def credit(
     statement_id: str,
     body: CreditNoteBody,
     caller: Annotated[Caller, needs("billing:write")],
+    _: Annotated[None, Depends(warm_up)],  # before the transaction is open
     tx: Tx,
     now: Now,
     once: Once,
@@ -284,7 +286,12 @@ def read_credit_note(
 
 @router.post("/v1/statements/{statement_id}/corrected-statement", status_code=201, response_model=ClosedStatementOut)
 def bill_anew(
-    statement_id: str, caller: Annotated[Caller, needs("billing:write")], tx: Tx, now: Now, once: Once
+    statement_id: str,
+    caller: Annotated[Caller, needs("billing:write")],
+    _: Annotated[None, Depends(warm_up)],  # before the transaction is open
+    tx: Tx,
+    now: Now,
+    once: Once,
 ) -> Response:
     """Put the legs that notes took off a statement on a corrected one, under a new number."""
     if (kept := once.replay()) is not None:

@@ -137,12 +137,12 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
                 allowance.reason,
                 DISCOUNT,
                 allowance.vat_permille,
-                _category(allowance.vat_permille),
+                category(allowance.vat_permille),
             )
             for allowance in statement.allowances
         ),
         vat_totals=tuple(
-            VatTotal(_category(tax.permille), tax.permille, tax.base_cents, tax.tax_cents) for tax in statement.taxes
+            VatTotal(category(tax.permille), tax.permille, tax.base_cents, tax.tax_cents) for tax in statement.taxes
         ),
         notes=(
             *(Note(code, mention(code, day)) for code in NOTES),
@@ -182,9 +182,10 @@ def _line(number: str, item: Item) -> Line:
         unit_price=Decimal(price_cents).scaleb(-2),
         amount_cents=item.amount_cents,
         vat_permille=item.vat_permille,
-        category=_category(item.vat_permille),
+        category=category(item.vat_permille),
     )
 
 
-def _category(permille: int) -> VatCategory:
+def category(permille: int) -> VatCategory:
+    """Return what a rate of zero is here: exempt."""
     return VatCategory.STANDARD if permille else VatCategory.EXEMPT

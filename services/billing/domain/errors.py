@@ -233,6 +233,19 @@ class InvoiceNotFound(DomainError):
         )
 
 
+class CreditInvoiceNotFound(DomainError):
+    """The note is internal, or corrects a statement that is older than its e-invoice."""
+
+    code = "credit-invoice-not-found"
+    title = "Avoir électronique absent"
+
+    def __init__(self, note_id: str) -> None:
+        super().__init__(
+            "Cet avoir n'a pas de facture électronique : il est interne, ou corrige un état qui n'en a pas.",
+            note_id=note_id,
+        )
+
+
 class ContractNotFound(DomainError):
     """No such contract, or not the caller's."""
 

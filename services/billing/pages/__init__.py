@@ -144,6 +144,7 @@ def statement(
         told=following.told_of(view, sight, statement_id),
         clock=following.payment_of(view, sight, statement_id, on=following.today_of(view, sight, statement_id, now)),
         notes=following.list_credit_notes(view, sight, statement_id),
+        with_invoice=following.with_invoice(view, statement_id),
         corrected=following.corrected_by(view, statement_id),
         status_words=tuple(WORDS),
     )

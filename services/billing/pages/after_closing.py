@@ -4,10 +4,11 @@ from datetime import date, datetime, time
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
 from services.billing import queries
+from services.billing.documents.validation import warm_up
 from services.billing.domain.credit_note import Asked
 from services.billing.domain.status import ToldStatus, status_of
 from services.billing.pages.month import AMOUNT_IN_FRENCH, Reason, cents_in_french
@@ -43,6 +44,7 @@ def hear(
 def credit(
     statement_id: str,
     caller: Annotated[Caller, needs("billing:write")],
+    __: Annotated[None, Depends(warm_up)],  # before the transaction is open
     tx: Tx,
     now: Now,
     leg: Annotated[str, Form(alias="trajet", pattern=r"^[0-9a-f-]{36}/\d{1,9}$")],
@@ -59,7 +61,13 @@ def credit(
 
 
 @router.post("/finances/etats/{statement_id}/rectificatif")
-def bill_anew(statement_id: str, caller: Annotated[Caller, needs("billing:write")], tx: Tx, now: Now) -> Response:
+def bill_anew(
+    statement_id: str,
+    caller: Annotated[Caller, needs("billing:write")],
+    _: Annotated[None, Depends(warm_up)],  # before the transaction is open
+    tx: Tx,
+    now: Now,
+) -> Response:
     """Issue the corrected statement and show it."""
     queries.get_statement(tx, Sight.of(caller), statement_id)
     return _back(credit_notes.bill_anew(tx, statement_id, at=now).id)

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from sqlalchemy import func, select
 
+from services.billing.documents.issue import CII
 from services.billing.domain import payment as paying
 from services.billing.domain.credit_note import CreditNote
 from services.billing.domain.errors import StatementNotFound
@@ -13,10 +14,11 @@ from services.billing.domain.payment import Clock
 from services.billing.domain.statement import Statement
 from services.billing.domain.status import Life, ToldStatus, life_of
 from services.billing.queries import Sight, get_statement
-from services.billing.repository import Contracts
+from services.billing.repository import Contracts, note_documents
 from services.billing.repository.credit_notes import credit_note_of
+from services.billing.repository.note_documents import NoteDocument
 from services.billing.repository.statuses import Statuses
-from services.billing.tables import credit_notes, statements
+from services.billing.tables import credit_note_documents, credit_notes, statements
 from services.kit.database import View
 
 
@@ -53,6 +55,30 @@ def get_credit_note(view: View, sight: Sight, statement_id: str, note_id: str) -
     if row is None:
         raise StatementNotFound(note_id)
     return credit_note_of(view, row)
+
+
+def find_credit_note(view: View, sight: Sight, note_id: str) -> tuple[CreditNote, Statement]:
+    """Return a note and the statement it corrects. Raises StatementNotFound."""
+    row = view.execute(select(credit_notes).where(credit_notes.c.id == note_id)).one_or_none()
+    if row is None:
+        raise StatementNotFound(note_id)
+    statement = get_statement(view, sight, row.statement_id)
+    return credit_note_of(view, row), statement
+
+
+def get_note_document(view: View, note_id: str, format_: str) -> NoteDocument | None:
+    """Return a note's e-invoice in a format, if it is kept."""
+    return note_documents.find(view, note_id, format_)
+
+
+def with_invoice(view: View, statement_id: str) -> set[str]:
+    """Return the ids of a statement's notes that have an e-invoice."""
+    rows = view.execute(
+        select(credit_note_documents.c.note_id)
+        .join(credit_notes, credit_notes.c.id == credit_note_documents.c.note_id)
+        .where(credit_notes.c.statement_id == statement_id, credit_note_documents.c.format == CII)
+    )
+    return set(rows.scalars())
 
 
 def corrected_by(view: View, statement_id: str) -> list[tuple[str, str]]:

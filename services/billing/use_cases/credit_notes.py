@@ -15,7 +15,7 @@ from services.billing.domain.status import life_of
 from services.billing.repository import Ceilings, Statements
 from services.billing.repository.credit_notes import CreditNotes
 from services.billing.repository.statuses import Statuses
-from services.billing.use_cases.invoicing import issue_invoice
+from services.billing.use_cases.invoicing import issue_credit, issue_invoice
 from services.kit.database import Transaction
 from services.kit.events import outbox
 from services.kit.ids import new_id
@@ -39,6 +39,8 @@ def credit(
     ------
     StatementNotFound, StatementRefused
     LegNotOnStatement, CreditTooHigh, CreditNotWhole, or Refusals with several of them
+    InvoiceDataMissing, InvoiceNotValid, RulesUnavailable
+        When its e-invoice is refused: nothing is issued, no number is used.
     """
     tx.write_gathered()
     statement = Statements(tx).get(statement_id)
@@ -47,7 +49,9 @@ def credit(
         raise StatementRefused(statement.number)
     charges = CreditNotes(tx).charges_on(statement_id)
     legs = crediting.choose(statement, charges, asked, is_billed_anew=is_billed_anew)
-    return _issue(tx, statement, legs, reason=reason, is_internal=False, is_billed_anew=is_billed_anew, at=at)
+    note = _issue(tx, statement, legs, reason=reason, is_internal=False, is_billed_anew=is_billed_anew, at=at)
+    issue_credit(tx, note, statement, at=at)
+    return note
 
 
 def cancel_refused(tx: Transaction, statement_id: str, *, reason: str, at: datetime) -> CreditNote | None:
