@@ -1,6 +1,7 @@
-"""When the time has come: months are closed some days after their end, and their statements printed ahead."""
+"""When the time has come: months are closed, statements printed ahead, and holds nobody speaks of given back."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from services.billing import documents, queries, use_cases
 from services.billing.documents.validation import warm_up
@@ -8,7 +9,7 @@ from services.billing.domain.errors import PrintingUnavailable, RulesUnavailable
 from services.billing.queries.invoicing import list_unprinted
 from services.billing.repository import Contracts
 from services.billing.settings import BillingSettings
-from services.billing.use_cases import invoicing
+from services.billing.use_cases import approvals, expiry, invoicing
 from services.kit.clock import utc_now
 from services.kit.database import Database
 from services.kit.errors import DomainError
@@ -89,14 +90,43 @@ def print_invoices(database: Database) -> Mapping[str, object]:
     return {"printed": printed, **({"refused": refused} if refused else {})}
 
 
+MOST_EXPIRED = 500
+"""In one transaction."""
+
+
+def tidy_holds(database: Database, *, expiry_days: int) -> Mapping[str, object]:
+    """Give back holds that nothing was heard of for so many days, refuse orders that waited too long; return counts."""
+    with database.view() as view:
+        contracts = Contracts(view)
+        days = {id_: contracts.get(id_).local_date(utc_now()) for id_ in contracts.ids()}
+    expired = refused = 0
+    for contract_id, today in days.items():
+        more = MOST_EXPIRED
+        while more == MOST_EXPIRED:
+            with database.transaction() as tx:
+                before = today - timedelta(days=expiry_days)
+                more = expiry.expire_holds(tx, contract_id, before=before, at=utc_now(), limit=MOST_EXPIRED)
+            expired += more
+        more = MOST_EXPIRED
+        while more == MOST_EXPIRED:
+            with database.transaction() as tx:
+                more = approvals.refuse_late(tx, contract_id, today=today, at=utc_now(), limit=MOST_EXPIRED)
+            refused += more
+    return {"expired": expired, "refused": refused}
+
+
 def jobs(settings: BillingSettings) -> tuple[Job, ...]:
     """Return what billing does by itself."""
 
     def close_months(database: Database) -> Mapping[str, object]:
         return close_due_months(database, delay_days=settings.closing_delay_days)
 
+    def tidy(database: Database) -> Mapping[str, object]:
+        return tidy_holds(database, expiry_days=settings.expiry_days)
+
     return (
         Job("close-months", settings.closing_every_seconds, close_months),
+        Job("tidy-holds", settings.tidying_every_seconds, tidy),
         Job("print-statements", settings.printing_every_seconds, print_statements),
         Job("print-invoices", settings.printing_every_seconds, print_invoices),
     )

@@ -1,10 +1,12 @@
 """Events <-> domain: what billing hears in its own words, and what it says in everybody's."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.billing.domain.acceptance import Decision
+from services.billing.domain.approval import Approval
 from services.billing.domain.ceiling import LevelCrossed
 from services.billing.domain.charge import (
     Acceptance,
@@ -21,7 +23,7 @@ from services.billing.domain.charge import (
 from services.billing.domain.contract import Contract
 from services.billing.domain.credit_note import CreditNote
 from services.billing.domain.emissions import BikeKind, DistanceSource, MassSource, Ridden
-from services.billing.domain.errors import OrderUnreadable
+from services.billing.domain.errors import CeilingExceeded, OrderUnreadable
 from services.billing.domain.price_list import LegToPrice, Load
 from services.billing.domain.statement import Statement
 from services.contracts.billing.v1 import events_pb2 as said_pb2
@@ -180,8 +182,8 @@ def _stamp(instant: datetime) -> Timestamp:
     return stamp
 
 
-def contract_registered(contract: Contract) -> Message:
-    """Say that departments may order under a contract."""
+def contract_registered(contract: Contract, *, at: datetime | None = None) -> Message:
+    """Say that departments may order under a contract; said again, at an instant, when its terms have changed."""
     event = said_pb2.ContractRegistered(
         contract_id=contract.id,
         reference=contract.reference,
@@ -190,13 +192,13 @@ def contract_registered(contract: Contract) -> Message:
         cooperatives=[said_pb2.Party(id=party.id, name=party.name) for party in contract.cooperatives],
         departments=[said_pb2.Party(id=party.id, name=party.name) for party in contract.departments],
         starts_on=contract.starts_on.isoformat(),
-        ends_on=contract.ends_on.isoformat(),
+        ends_on=contract.open_until.isoformat(),
         ceiling_cents=contract.ceiling_cents,
         zone=contract.zone,
         cutoff_minutes=contract.cutoff_minutes,
         registered_at=_stamp(contract.registered_at),
     )
-    return said(event, source=SOURCE, subject=contract.id, at=contract.registered_at)
+    return said(event, source=SOURCE, subject=contract.id, at=at or contract.registered_at)
 
 
 def amount_held(decision: HoldDecision) -> Message:
@@ -211,8 +213,8 @@ def amount_held(decision: HoldDecision) -> Message:
     return said(event, source=SOURCE, subject=decision.order_id, at=decision.decided_at)
 
 
-def hold_refused(decision: HoldDecision) -> Message:
-    """Say that an order may not be carried out, and why."""
+def hold_refused(decision: HoldDecision, exhausted: Sequence[CeilingExceeded] = ()) -> Message:
+    """Say that an order may not be carried out, and why; parts of the contract that are exhausted are named."""
     event = said_pb2.HoldRefused(
         order_id=decision.order_id,
         contract_id=decision.contract_id,
@@ -221,8 +223,32 @@ def hold_refused(decision: HoldDecision) -> Message:
         asked_cents=decision.asked_cents,
         left_cents=decision.left_cents,
         refused_at=_stamp(decision.decided_at),
+        scopes=[
+            said_pb2.ExhaustedScope(
+                key=one.scope_key,
+                name=one.scope_name,
+                ceiling_cents=one.ceiling_cents,
+                asked_cents=one.asked_cents,
+                left_cents=one.left_cents,
+            )
+            for one in exhausted
+            if one.scope_key
+        ],
     )
     return said(event, source=SOURCE, subject=decision.order_id, at=decision.decided_at)
+
+
+def approval_requested(approval: Approval) -> Message:
+    """Say that an order is not held until a named person approves it."""
+    event = said_pb2.ApprovalRequested(
+        order_id=approval.order.id,
+        contract_id=approval.order.contract_id,
+        reason_code=approval.reason_code,
+        reason=approval.reason,
+        asked_cents=approval.asked_cents,
+        requested_at=_stamp(approval.asked_at),
+    )
+    return said(event, source=SOURCE, subject=approval.order.id, at=approval.asked_at)
 
 
 def leg_settled(charge: Charge, settlement: Settlement) -> Message:
@@ -247,6 +273,8 @@ def ceiling_nearly_reached(contract_id: str, crossed: LevelCrossed, *, at: datet
         committed_cents=crossed.committed_cents,
         left_cents=crossed.left_cents,
         crossed_at=_stamp(at),
+        scope_key=crossed.scope_key,
+        scope_name=crossed.scope_name,
     )
     return said(event, source=SOURCE, subject=contract_id, at=at)
 

@@ -1,4 +1,4 @@
-"""Billing's schema: contracts and price lists, the hot balance row, holds and charges, ledger, statements, exports."""
+"""Billing's schema: contracts and price lists, hot balances and their scopes, holds, ledger, statements, exports."""
 
 from sqlalchemy import (
     JSON,
@@ -63,6 +63,46 @@ balances = Table(
     CheckConstraint("held_cents + owed_cents + invoiced_cents <= ceiling_cents", name="never_beyond_the_ceiling"),
 )
 """One locked row per contract: what stands under its ceiling."""
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("contract_id", Id, ForeignKey("contracts.id"), primary_key=True),
+    Column("key", Code, primary_key=True),
+    Column("ceiling_cents", Cents, nullable=False),
+    Column("held_cents", Cents, nullable=False),
+    Column("owed_cents", Cents, nullable=False),
+    Column("invoiced_cents", Cents, nullable=False),
+    Column("reached_percent", Integer, nullable=False),
+    CheckConstraint("held_cents >= 0 AND owed_cents >= 0 AND invoiced_cents >= 0", name="nothing_below_zero"),
+    CheckConstraint("held_cents + owed_cents + invoiced_cents <= ceiling_cents", name="never_beyond_the_maximum"),
+)
+"""What stands in each part of a contract that has parts; written under the lock of the contract's balance only."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("contract_id", Id, ForeignKey("contracts.id"), nullable=False),
+    Column("department_id", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    # The order as it was asked: it is priced again when it is approved.
+    Column("content", JSON, nullable=False),
+    Column("first_service_date", Date, nullable=False),
+    Column("asked_cents", Cents, nullable=False),
+    Column("reason_code", Code, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    # Set once, when somebody decides, or nobody did in time; null until then.
+    Column("is_approved", Boolean),
+    Column("decided_by_id", String(200), nullable=False, server_default=""),
+    Column("decided_by_name", String(200), nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("decided_at", UtcDateTime),
+)
+"""Orders that wait, or waited, for a named person; none of them is held while it waits."""
+
+Index("approvals_waiting", approvals.c.contract_id, approvals.c.is_approved, approvals.c.asked_at)
 
 price_lists = Table(
     "price_lists",
@@ -134,6 +174,7 @@ charges = Table(
     Column("cuts", JSON),
     Column("decisions", Integer, nullable=False, server_default="0"),
     Column("credited_cents", Cents, nullable=False, server_default="0"),
+    Column("lot", Integer, nullable=False, server_default="0"),
     CheckConstraint("amount_cents >= 0 AND amount_cents <= held_cents", name="never_beyond_the_hold"),
 )
 """One row per order leg: what was held, what it came to, and on which statement."""
@@ -160,6 +201,8 @@ ledger = Table(
     Column("order_id", Id, nullable=False),
     Column("leg", Integer, nullable=False),
     Column("booked_at", UtcDateTime, nullable=False),
+    # The keys of the scopes it counts in besides the whole life, with spaces between them.
+    Column("scopes", String(250), nullable=False, server_default=""),
     CheckConstraint("amount_cents > 0 AND source <> target", name="moves_something_somewhere"),
 )
 """Entries, added and never edited: an amount from one account of a contract to another."""

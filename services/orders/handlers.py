@@ -29,6 +29,11 @@ def on_amount_held(tx: Transaction, event: billing.AmountHeld) -> None:
     hear(tx, event.order_id, lambda order: order.held(event.amount_cents, at=instant(event.held_at)))
 
 
+def on_approval_requested(tx: Transaction, event: billing.ApprovalRequested) -> None:
+    """The order waits for a named person; it is neither accepted nor refused yet."""
+    hear(tx, event.order_id, lambda order: order.awaits_approval(event.reason, at=instant(event.requested_at)))
+
+
 def on_hold_refused(tx: Transaction, event: billing.HoldRefused) -> None:
     """The order is refused, with the figures."""
     hear(tx, event.order_id, lambda order: order.refused(messages.refusal(event), at=instant(event.refused_at)))
@@ -93,6 +98,7 @@ HEARS: Mapping[type[ProtoMessage], Callable[[Transaction, Any], None]] = {
     billing.ContractRegistered: on_contract_registered,
     billing.CeilingNearlyReached: on_ceiling_nearly_reached,
     billing.AmountHeld: on_amount_held,
+    billing.ApprovalRequested: on_approval_requested,
     billing.HoldRefused: on_hold_refused,
     billing.LegSettled: on_leg_settled,
     dispatch.DeliveryPlanned: on_delivery_planned,

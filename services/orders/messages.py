@@ -136,7 +136,9 @@ def contract(event: billing.ContractRegistered) -> Contract:
 
 def warning(event: billing.CeilingNearlyReached) -> CeilingWarning:
     """Understand that a contract nears its ceiling."""
-    return CeilingWarning(event.threshold_percent, event.ceiling_cents, event.left_cents, instant(event.crossed_at))
+    return CeilingWarning(
+        event.threshold_percent, event.ceiling_cents, event.left_cents, instant(event.crossed_at), event.scope_name
+    )
 
 
 def refusal(event: billing.HoldRefused) -> Refusal:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -19,7 +19,10 @@ from services.billing.domain.charge import Acceptance, Cut, Fact
 from services.billing.domain.credit_note import Asked
 from services.billing.domain.statement import Month
 from services.billing.domain.status import Status, ToldStatus
+from services.billing.domain.structure import Budget, Lot, Period, Structure
+from services.billing.domain.structure import Decision as PeriodDecision
 from services.billing.queries import Sight
+from services.billing.queries.scopes import list_scopes
 from services.billing.tables import charges, credit_notes, credited_legs, metadata, statements
 from services.billing.use_cases import acceptance
 from services.billing.use_cases import credit_notes as crediting
@@ -44,6 +47,14 @@ from tests.billing.builders import (
 START = datetime(2026, 1, 20, 9, tzinfo=UTC)
 MARIE = Decider("finances", "Marie, finances")
 CEILING_CENTS = 12_000
+STRUCTURE = Structure(
+    (
+        Period(1, date(2026, 1, 1), date(2026, 3, 31), 9_000, PeriodDecision.FIRM),
+        Period(2, date(2026, 4, 1), date(2027, 12, 31), CEILING_CENTS, PeriodDecision.TACIT),
+    ),
+    (Lot(1, "Linge", "64120000", CEILING_CENTS),),
+    (Budget(8_000, "proprete", 2026),),
+)
 SELLERS = st.sampled_from(["erdre", "loire"])
 PICKS = st.integers(0, 99)
 T = TypeVar("T")
@@ -57,7 +68,7 @@ class LifeOfLegs(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.database = Database(f"sqlite:///{Path(self.folder.name)}/billing.db", metadata)
         self.database.upgrade()
-        terms = a_contract(ceiling_cents=CEILING_CENTS, verification_days=3)
+        terms = a_contract(ceiling_cents=CEILING_CENTS, verification_days=3, structure=STRUCTURE)
         self.contract = register(self.database, terms)
         self.now = START
         self.orders: list[str] = []
@@ -195,6 +206,21 @@ class LifeOfLegs(RuleBasedStateMachine):
         assert 0 <= use.ceiling.left_cents <= CEILING_CENTS
         reached = [level for level in (50, 75, 90, 100) if use.ceiling.committed_cents * 100 >= level * CEILING_CENTS]
         assert use.ceiling.reached_percent == max(reached, default=0)
+
+    @invariant()
+    def every_scope_holds_what_its_legs_say(self) -> None:
+        """Each leg counts in the scopes of its own service date, whenever it is settled, invoiced or credited."""
+        expected = {part.key: [0, 0, 0] for part in STRUCTURE}
+        with self.database.view() as view:
+            parts = list_scopes(view, self.contract)
+            for row in view.execute(select(charges)):
+                account = 0 if row.outcome is None else 1 if row.statement_id is None else 2
+                for key in STRUCTURE.scopes_of(row.department_id, row.service_date, row.lot):
+                    expected[key][account] += row.amount_cents if account else row.held_cents
+        for part in parts:
+            scope = part.scope
+            assert part.is_balanced
+            assert [scope.held_cents, scope.owed_cents, scope.invoiced_cents] == expected[scope.key]
 
     @invariant()
     def numbers_have_no_gap(self) -> None:

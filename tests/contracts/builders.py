@@ -8,7 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.billing.domain.contract import Contract as BillingContract
 from services.billing.domain.contract import Cooperative
 from services.billing.domain.contract import Department as BillingDepartment
+from services.billing.domain.policy import Beyond, HoldPolicy
 from services.billing.domain.price_list import PriceLine, Unit
+from services.billing.domain.structure import Decision, Period, Structure
 from services.contracts.orders.v1 import events_pb2 as orders_pb2
 from services.orders.domain.load import Load
 from services.orders.domain.order import Flow, Leg, Order, Visit
@@ -19,6 +21,17 @@ FLOWS = {
     orders_pb2.FLOW_ONE_WAY: Flow.ONE_WAY,
     orders_pb2.FLOW_EXCHANGE: Flow.EXCHANGE,
     orders_pb2.FLOW_LOAN: Flow.LOAN,
+}
+# Billing's own terms, which the event does not tell.
+PERIODS = Structure(
+    (
+        Period(1, date(2026, 1, 1), date(2026, 12, 31), 5_000, Decision.FIRM),
+        Period(2, date(2027, 1, 1), date(2027, 12, 31), 5_000, Decision.TACIT),
+    )
+)
+MORE_TERMS: dict[str, dict[str, Any]] = {
+    "2026-VELO-07": {},
+    "2026-VELO-08": {"structure": PERIODS, "policy": HoldPolicy(Beyond.APPROVAL, order_limit_cents=2_600)},
 }
 SIRETS = {"erdre": "90000010000017", "loire": "90000020900016"}
 
@@ -84,6 +97,7 @@ def registered_contract(event: Any) -> BillingContract:
         ends_on=date.fromisoformat(event.ends_on),
         ceiling_cents=event.ceiling_cents,
         cutoff_minutes=event.cutoff_minutes,
+        **MORE_TERMS[event.reference],
         registered_at=instant(event.registered_at),
     )
 

@@ -100,6 +100,9 @@ def test_orders_stand_where_the_story_leaves_them(service: str, database: Databa
         "beyond-the-ceiling": [Status.REFUSED],
         "to-be-cancelled": [Status.CANCELLED],
         "to-be-forgotten": [Status.LAPSED],
+        "in-a-period": [Status.ACCEPTED],
+        "beyond-a-period": [Status.REFUSED],
+        "to-be-approved": [Status.REQUESTED],
     }
 
 
@@ -120,4 +123,7 @@ def test_deliveries_stand_where_the_story_leaves_them(service: str, database: Da
         "beyond-the-ceiling": {DeliveryState.REFUSED},
         "to-be-cancelled": {DeliveryState.CANCELLED},
         "to-be-forgotten": {DeliveryState.PLANNABLE},
+        "in-a-period": {DeliveryState.PLANNABLE},
+        "beyond-a-period": {DeliveryState.REFUSED},
+        "to-be-approved": {DeliveryState.WAITING_FOR_HOLD},
     }

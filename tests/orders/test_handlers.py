@@ -116,6 +116,17 @@ def test_a_refused_hold_keeps_its_figures(furnished: Database) -> None:
     )
 
 
+def test_an_order_that_waits_for_an_approval_stays_requested_and_says_why(furnished: Database) -> None:
+    keep(furnished, an_order())
+    event = billing.ApprovalRequested(order_id=ORDER, reason_code="reserve-reached", reason="Réserve atteinte.")
+    order = tell(furnished, stamped(event, "requested_at"))
+    assert order.status is Status.REQUESTED
+    with furnished.view() as view:
+        steps = [(step.what, step.cause) for step in queries.history(view, ORDER)]
+    assert ("approval-requested", "Réserve atteinte.") in steps
+    assert tell(furnished, held()).status is Status.ACCEPTED
+
+
 @pytest.mark.parametrize("name", list(HEARS))
 def test_a_fact_about_something_unknown_must_wait(furnished: Database, name: type[Any]) -> None:
     if name is billing.ContractRegistered:
@@ -201,7 +212,7 @@ def test_the_story_of_the_examples_is_understood_to_its_end(database: Database) 
     with database.view() as view:
         statuses = [order.status for order in queries.list_orders(view, OrderFilter(), limit=100)]
     assert len(statuses) == sum(example.type == "orders.v1.OrderPlaced" for example in examples())
-    assert Status.REQUESTED not in statuses
+    assert statuses.count(Status.REQUESTED) == 1  # it waits for an approval
 
 
 def test_what_is_heard_comes_from_topics_that_are_meant_for_orders() -> None:

@@ -5,18 +5,22 @@ from fastapi import APIRouter
 from services.billing.api import (
     acceptance,
     after_closing,
+    amendments,
+    approvals,
     charges,
     contracts,
     credit_invoices,
+    forecast,
     invoices,
     packs,
     statements,
 )
-from services.billing.domain import errors
+from services.billing.domain import ceiling_errors, errors
 from services.kit.errors import DomainError
 
 routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
 routers += [acceptance.router, after_closing.router, credit_invoices.router]
+routers += [amendments.router, approvals.router, forecast.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {
@@ -53,4 +57,19 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.StatusReasonMissing: 422,
     errors.PrintingUnavailable: 503,
     errors.RulesUnavailable: 503,
+    ceiling_errors.PeriodsNotInSequence: 422,
+    ceiling_errors.FirmPeriodMisplaced: 422,
+    ceiling_errors.MaximumMissing: 422,
+    ceiling_errors.MaximaDisagree: 422,
+    ceiling_errors.NamedTwice: 422,
+    ceiling_errors.PartyUnknown: 422,
+    ceiling_errors.BudgetForEverything: 422,
+    ceiling_errors.SharesIncomplete: 422,
+    ceiling_errors.ReasonMissing: 422,
+    ceiling_errors.AmountsDisagree: 422,
+    ceiling_errors.AmendmentChangesNothing: 422,
+    ceiling_errors.DatesReversed: 422,
+    ceiling_errors.LotUnknown: 422,
+    ceiling_errors.PeriodUnknown: 404,
+    ceiling_errors.ApprovalNotFound: 404,
 }

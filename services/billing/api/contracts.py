@@ -1,5 +1,6 @@
 """Contracts, their price lists, their gauge, and the closing of their months."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Self
 
@@ -15,6 +16,16 @@ from services.billing.api.parties import (
     buyer_invoicing,
     cooperative_invoicing,
 )
+from services.billing.api.parts import (
+    AmendmentOut,
+    AwardBody,
+    BudgetBody,
+    LotBody,
+    PeriodBody,
+    PolicyBody,
+    StructureBody,
+    shown,
+)
 from services.billing.api.shapes import (
     Amount,
     MonthText,
@@ -27,6 +38,9 @@ from services.billing.api.shapes import (
     permille,
 )
 from services.billing.documents.validation import warm_up
+from services.billing.domain import legal
+from services.billing.domain.amendment import award_warnings, cumulated
+from services.billing.domain.amendment import percent_text as percent_of_initial
 from services.billing.domain.contract import (
     DEFAULT_ALERT_PERCENTS,
     Buyer,
@@ -43,6 +57,7 @@ from services.billing.domain.money import cents, decimal_text
 from services.billing.domain.price_list import PriceLine, PriceList, Unit
 from services.billing.domain.statement import Month, Statement
 from services.billing.queries import Sight
+from services.billing.queries.scopes import ScopeUse, list_scopes
 from services.billing.use_cases import parties
 from services.kit.http.answers import (
     DEFAULT_LIMIT,
@@ -132,11 +147,12 @@ class PriceListBody(Body):
     lines: Annotated[list[PriceLineBody], Field(min_length=1, max_length=200)]
 
 
-class ContractBody(Body):
+class ContractBody(StructureBody):
     """A contract; `price_list` may be its first one. Percentages are of a leg's estimate.
 
     `co2_baseline` is what its bikes are compared with: B a van on its round, A a van for each delivery alone, which is
-    true only where the contract replaced such trips.
+    true only where the contract replaced such trips. `ceiling` is the maximum of its whole life, all periods
+    and lots together.
     """
 
     reference: Annotated[str, StringConstraints(min_length=1, max_length=50)]
@@ -162,6 +178,8 @@ class ContractBody(Body):
     verification_days: Annotated[
         int, Field(ge=0, le=365, strict=True, description="Jours après lesquels le silence vaut acceptation")
     ] = 0
+    policy: Annotated[PolicyBody, Field(default_factory=PolicyBody)]
+    award: AwardBody | None = None
 
     def to_domain(self, contract_id: str, *, at: datetime) -> Contract:
         """Return the contract, unchecked."""
@@ -184,11 +202,14 @@ class ContractBody(Body):
             co2_baseline=self.co2_baseline,
             load_masses=tuple(LoadMass(mass.load_kind, mass.grams) for mass in self.load_masses),
             verification_days=self.verification_days,
+            structure=self.structure(),
+            policy=self.policy.to_domain(),
+            award=self.award.to_domain() if self.award else None,
         )
 
 
 class ContractOut(BaseModel):
-    """A contract as it was registered."""
+    """A contract as it stands, amendments included; `warnings` tell which legal threshold its maximum has reached."""
 
     id: str
     reference: str
@@ -209,10 +230,20 @@ class ContractOut(BaseModel):
     co2_baseline: Baseline
     load_masses: list[LoadMassBody]
     verification_days: int
+    periods: list[PeriodBody]
+    lots: list[LotBody]
+    budgets: list[BudgetBody]
+    policy: PolicyBody
+    award: AwardBody | None
+    initial_ceiling: str
+    open_until: date
+    amendments: list[AmendmentOut]
+    warnings: list[str]
 
     @classmethod
     def of(cls, contract: Contract) -> Self:
         """Show a contract."""
+        initial_cents, amendments = contract.initial_ceiling_cents, contract.amendments
         return cls(
             id=contract.id,
             reference=contract.reference,
@@ -252,6 +283,20 @@ class ContractOut(BaseModel):
             co2_baseline=contract.co2_baseline,
             load_masses=[LoadMassBody(load_kind=mass.load_kind, grams=mass.grams) for mass in contract.load_masses],
             verification_days=contract.verification_days,
+            initial_ceiling=decimal_text(initial_cents),
+            open_until=contract.open_until,
+            amendments=[
+                AmendmentOut.show(
+                    one, percent_of_initial(cumulated(amendments[: index + 1], one.ground, initial_cents))
+                )
+                for index, one in enumerate(amendments)
+            ],
+            warnings=award_warnings(
+                contract.award, initial_cents, contract.award.notified_on, legal.rows_of("contracts")
+            )
+            if contract.award
+            else [],
+            **shown(contract),
         )
 
 
@@ -307,6 +352,36 @@ class DepartmentUseOut(UseOut):
     name: str
 
 
+class ScopeUseOut(UseOut):
+    """One part of the contract: a period, a lot or a budget, under its own maximum."""
+
+    key: str
+    name: str
+    maximum: str
+    left: str
+    committed_percent: str
+    reached_alert_percent: int
+    is_balanced: bool
+
+    @classmethod
+    def of(cls, use: ScopeUse) -> Self:
+        """Show a part's use."""
+        scope = use.scope
+        return cls(
+            key=scope.key,
+            name=scope.name,
+            maximum=decimal_text(scope.ceiling_cents),
+            held=decimal_text(scope.held_cents),
+            owed=decimal_text(scope.owed_cents),
+            invoiced=decimal_text(scope.invoiced_cents),
+            committed=decimal_text(scope.committed_cents),
+            left=decimal_text(scope.left_cents),
+            committed_percent=decimal_text(scope.committed_cents * 10_000 // scope.ceiling_cents),
+            reached_alert_percent=scope.reached_percent,
+            is_balanced=use.is_balanced,
+        )
+
+
 class ConsumptionOut(UseOut):
     """What stands under a contract's ceiling. `is_balanced`: ledger, charges and this gauge agree to the cent."""
 
@@ -316,11 +391,12 @@ class ConsumptionOut(UseOut):
     committed_percent: str
     reached_alert_percent: int
     departments: list[DepartmentUseOut]
+    scopes: list[ScopeUseOut]
     accounts: dict[str, str]
     is_balanced: bool
 
     @classmethod
-    def of(cls, use: queries.Consumption) -> Self:
+    def of(cls, use: queries.Consumption, scopes: Sequence[ScopeUse]) -> Self:
         """Show a consumption."""
         ceiling = use.ceiling
         return cls(
@@ -345,6 +421,7 @@ class ConsumptionOut(UseOut):
                 )
                 for part in use.departments
             ],
+            scopes=[ScopeUseOut.of(scope) for scope in scopes],
             accounts={account.value: decimal_text(amount) for account, amount in use.accounts.items()},
             is_balanced=use.is_balanced,
         )
@@ -451,8 +528,9 @@ def complete_parties(
 def read_consumption(
     request: Request, contract_id: str, caller: Annotated[Caller, needs("billing:read")], view: ReadView
 ) -> Response:
-    """Read what stands under a contract's ceiling, in all and by department."""
-    return fresh(request, ConsumptionOut.of(queries.get_consumption(view, Sight.of(caller), contract_id)))
+    """Read what stands under a contract's ceiling: in all, by department, and in each of its parts."""
+    use = queries.get_consumption(view, Sight.of(caller), contract_id)
+    return fresh(request, ConsumptionOut.of(use, list_scopes(view, use.contract)))
 
 
 @router.post("/v1/contracts/{contract_id}/price-lists", status_code=201, response_model=PriceListOut)

@@ -37,8 +37,11 @@ class ScopeUse:
 
 
 def scopes_of(statement: Statement) -> list[ScopeUse]:
-    """Return every scope that had a maximum: the whole contract."""
-    return [ScopeUse("contract", "Ensemble du marché", statement.gauge)]
+    """Return every scope that had a maximum: the whole contract, then its periods, lots and budgets."""
+    return [
+        ScopeUse("contract", "Ensemble du marché", statement.gauge),
+        *(ScopeUse(scope.key, scope.name[0].upper() + scope.name[1:], scope.gauge) for scope in statement.scopes),
+    ]
 
 
 def as_json(statement: Statement) -> bytes:

@@ -36,6 +36,8 @@ class Rule(StrEnum):
     CANCELLED_IN_TIME = "cancelled-in-time"
     LAPSED = "lapsed"
     """Its day passed and nobody rode it."""
+    EXPIRED = "expired"
+    """Its day passed long ago and dispatch never said what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,13 @@ class ChargedLine:
 
 
 class FactKind(StrEnum):
-    """The facts of dispatch that end a leg."""
+    """The facts of dispatch that end a leg; the last one is that none of them came."""
 
     HANDED_OVER = "dispatch.v1.StopCompleted"
     FAILED = "dispatch.v1.StopFailed"
     CANCELLED = "dispatch.v1.DeliveryCancelled"
     LAPSED = "dispatch.v1.DeliveryLapsed"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,7 @@ class Charge:
     """One leg of an order under a contract, from its hold to its statement.
 
     `decisions` counts what was decided about it; `credited_cents` is what credit notes took off after it was invoiced.
+    `margin_cents` was held on top of the estimate; `lot` is the lot's number, 0 when the contract has none.
     """
 
     order_id: str
@@ -219,11 +223,13 @@ class Charge:
     cuts: tuple[Cut, ...] = ()
     decisions: int = 0
     credited_cents: int = 0
+    margin_cents: int = 0
+    lot: int = 0
 
     @property
     def held_cents(self) -> int:
-        """What was set aside for the leg: its estimate."""
-        return self.estimate.amount_cents
+        """What was set aside for the leg: its estimate, and the margin for extras."""
+        return self.estimate.amount_cents + self.margin_cents
 
     @property
     def cut_cents(self) -> int:
@@ -285,15 +291,27 @@ class Charge:
             proof_ids=fact.proof_ids,
         )
         if outcome is Outcome.DELIVERED:
-            return replace(settlement, lines=tuple(_as_counted(line, fact.counted) for line in self.estimate.lines))
-        amount_cents = percent_of(self.held_cents, percent)
+            lines, margin_cents = [], self.margin_cents
+            for line in self.estimate.lines:
+                lines.append(_as_counted(line, fact.counted, margin_cents))
+                margin_cents -= max(0, lines[-1].amount_cents - line.amount_cents)
+            return replace(settlement, lines=tuple(lines))
+        amount_cents = percent_of(self.estimate.amount_cents, percent)
         if not amount_cents:
             return replace(settlement, outcome=Outcome.RELEASED)
         return replace(settlement, lines=(_share(outcome, percent, amount_cents, fact.reason),))
 
 
-def held(order: Order, estimates: Sequence[Estimate], *, at: datetime) -> tuple[Charge, ...]:
+def held(
+    order: Order,
+    estimates: Sequence[Estimate],
+    *,
+    at: datetime,
+    margins_cents: Sequence[int] = (),
+    lots: Sequence[int] = (),
+) -> tuple[Charge, ...]:
     """Return the charges of an order whose estimates were held, leg by leg."""
+    margins_cents, lots = margins_cents or [0] * len(estimates), lots or [0] * len(estimates)
     return tuple(
         Charge(
             order_id=order.id,
@@ -307,8 +325,10 @@ def held(order: Order, estimates: Sequence[Estimate], *, at: datetime) -> tuple[
             needs_trailer=leg.to_price.needs_trailer,
             estimate=estimate,
             held_at=at,
+            margin_cents=margin_cents,
+            lot=lot,
         )
-        for leg, estimate in zip(order.legs, estimates, strict=True)
+        for leg, estimate, margin_cents, lot in zip(order.legs, estimates, margins_cents, lots, strict=True)
     )
 
 
@@ -326,21 +346,27 @@ def _decide(fact: Fact, contract: Contract) -> tuple[Outcome, Rule, int]:
             return Outcome.RELEASED, Rule.CANCELLED_IN_TIME, 0
         case FactKind.LAPSED:
             return Outcome.RELEASED, Rule.LAPSED, 0
+        case FactKind.EXPIRED:
+            return Outcome.RELEASED, Rule.EXPIRED, 0
 
 
-def _as_counted(line: PricedLine, counted_by_kind: Mapping[str, int] | None) -> ChargedLine:
+def _as_counted(line: PricedLine, counted_by_kind: Mapping[str, int] | None, margin_cents: int) -> ChargedLine:
     announced = line.quantity
     counted = announced
     if line.unit is Unit.LOAD:
         counted = max(0, (counted_by_kind or {}).get(line.load_kind, announced))
+    # More than announced is charged as far as the margin that was held for it goes.
+    more = margin_cents // line.unit_price_cents if margin_cents and line.unit_price_cents else 0
+    charged = min(counted, announced + more)
     note = ""
     if counted < announced:
         note = f"compté {counted} au lieu de {announced}"
+    elif counted > charged:
+        rest = "l'excédent n'est pas facturé" if charged == announced else f"{counted - charged} au-delà de la marge"
+        note = f"compté {counted} au lieu de {announced}, {rest}"
     elif counted > announced:
-        note = f"compté {counted} au lieu de {announced}, l'excédent n'est pas facturé"
-    return ChargedLine(
-        line.code, line.label, line.unit, min(counted, announced), line.unit_price_cents, announced, counted, note
-    )
+        note = f"compté {counted} au lieu de {announced}, dans la marge"
+    return ChargedLine(line.code, line.label, line.unit, charged, line.unit_price_cents, announced, counted, note)
 
 
 SHARE_CODES = {Outcome.FAILED_CHARGED: "ECHEC", Outcome.CANCELLED_CHARGED: "ANNULATION"}

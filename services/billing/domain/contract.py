@@ -6,6 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo, available_timezones
 
+from services.billing.domain.amendment import Amendment
+from services.billing.domain.award import Award
 from services.billing.domain.emissions import Baseline
 from services.billing.domain.errors import (
     AlertLevelsInvalid,
@@ -32,10 +34,16 @@ from services.billing.domain.invoicing import (
     regime_on,
     seller_faults,
 )
+from services.billing.domain.policy import HoldPolicy
+from services.billing.domain.structure import Structure
 from services.kit.errors import DomainError, refuse_all
 
 DEFAULT_ALERT_PERCENTS = (50, 75, 90, 100)
 LA_POSTE_SIREN = "356000000"
+WHOLE = Structure()
+"""One firm period and one lot: the whole life is the only scope."""
+NO_POLICY = HoldPolicy()
+"""Whatever fits under the ceiling passes."""
 
 
 def is_siret(text: str) -> bool:
@@ -138,6 +146,8 @@ class Contract:
 
     `co2_baseline` is what its bikes are compared with: a dedicated van only where such trips were replaced.
     `verification_days` is how long the buyer has to accept or dispute a settled leg before silence accepts it.
+    `ceiling_cents` is the maximum of its whole life as it stands, amendments included. `award` is None for a contract
+    whose public record is kept elsewhere.
     """
 
     id: str
@@ -158,6 +168,20 @@ class Contract:
     co2_baseline: Baseline = Baseline.SHARED_VAN
     load_masses: tuple[LoadMass, ...] = ()
     verification_days: int = 0
+    structure: Structure = WHOLE
+    policy: HoldPolicy = NO_POLICY
+    amendments: tuple[Amendment, ...] = ()
+    award: Award | None = None
+
+    @property
+    def initial_ceiling_cents(self) -> int:
+        """The maximum as it was first signed."""
+        return self.ceiling_cents - sum(amendment.delta_cents for amendment in self.amendments)
+
+    @property
+    def open_until(self) -> date:
+        """The last day that may be ordered for, as far as its renewals are decided."""
+        return self.structure.open_until(self.ends_on)
 
     @property
     def lead(self) -> Cooperative:
@@ -171,7 +195,7 @@ class Contract:
         ------
         InvalidSiret, PartyTwice, PeriodReversed, CeilingMissing, ZoneUnknown, VatRateTwice, VatRateMissing,
         AlertLevelsInvalid, IbanInvalid, BicInvalid, VatNumberInvalid, DateTwice, ServiceCodeMissing,
-        EngagementNumberMissing, or Refusals with several of them.
+        EngagementNumberMissing, what `Structure.faults` and `Award.faults` find, or Refusals with several of them.
         """
         faults: list[DomainError] = []
         if not is_siret(self.buyer.siret):
@@ -210,6 +234,10 @@ class Contract:
             set(self.alert_percents)
         ):
             faults.append(AlertLevelsInvalid())
+        departments = [department.id for department in self.departments]
+        faults.extend(self.structure.faults(self.starts_on, self.ends_on, self.ceiling_cents, departments))
+        if self.award is not None:
+            faults.extend(self.award.faults([cooperative.id for cooperative in self.cooperatives]))
         refuse_all(faults)
 
     def check_order(self, department_id: str, service_dates: Sequence[date]) -> None:
@@ -217,7 +245,7 @@ class Contract:
 
         Raises
         ------
-        DepartmentNotInContract, DateOutsidePeriod, or Refusals with several of them.
+        DepartmentNotInContract, DateOutsidePeriod, PeriodNotOpen, or Refusals with several of them.
         """
         faults: list[DomainError] = []
         if all(department.id != department_id for department in self.departments):
@@ -227,6 +255,8 @@ class Contract:
             for day in service_dates
             if not self.starts_on <= day <= self.ends_on
         )
+        closed = (self.structure.day_fault(day, self.reference) for day in service_dates)
+        faults.extend(fault for fault in closed if fault is not None)
         refuse_all(faults)
 
     def seller(self, cooperative_id: str) -> Cooperative:

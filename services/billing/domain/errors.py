@@ -407,15 +407,29 @@ class CeilingExceeded(DomainError):
     code = "ceiling-exceeded"
     title = "Montant maximum du marché dépassé"
 
-    def __init__(self, contract_id: str, *, asked_cents: int, left_cents: int, ceiling_cents: int) -> None:
+    def __init__(
+        self,
+        contract_id: str,
+        *,
+        asked_cents: int,
+        left_cents: int,
+        ceiling_cents: int,
+        scope_key: str = "",
+        scope_name: str = "",
+    ) -> None:
+        where = f" ({scope_name})" if scope_name else ""
         super().__init__(
             f"Il faudrait {in_french(asked_cents)} HT, il reste {in_french(left_cents)} HT "
-            f"sur le maximum de {in_french(ceiling_cents)} HT : "
+            f"sur le maximum de {in_french(ceiling_cents)} HT{where} : "
             "réduisez ou annulez des commandes, ou demandez aux finances.",
             contract_id=contract_id,
+            **({"scope": scope_key} if scope_key else {}),
         )
         self.asked_cents = asked_cents
         self.left_cents = left_cents
+        self.ceiling_cents = ceiling_cents
+        self.scope_key = scope_key
+        self.scope_name = scope_name
 
 
 class HoldRefusedEarlier(DomainError):

@@ -28,7 +28,8 @@ class Entry:
     """`amount_cents` (above zero) moved from `source` to `target` because of `cause`.
 
     `cause` is the type of the event that said so, or what was done here: `contract`, `price-list`, `statement`
-    followed by its id. `order_id` and `leg` are empty and 0 when the entry is about the contract as a whole.
+    followed by its id. `order_id` and `leg` are empty and 0 when the entry is about the contract as a whole. `scopes`
+    are the keys of the contract's parts that it counts in besides the whole life.
     """
 
     contract_id: str
@@ -38,6 +39,7 @@ class Entry:
     cause: str
     order_id: str = ""
     leg: int = 0
+    scopes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.amount_cents <= 0 or self.source is self.target:

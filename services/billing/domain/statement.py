@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from services.billing.domain.ceiling import Ceiling
+from services.billing.domain.ceiling import Ceiling, Scope
 from services.billing.domain.charge import Acceptance, Charge, Rule
 from services.billing.domain.contract import Buyer, Contract, Cooperative
 from services.billing.domain.errors import LaterMonthClosed, MonthBeforeContract, MonthNotOver
@@ -99,8 +99,8 @@ class Gauge:
     held_cents: int
 
     @classmethod
-    def of(cls, ceiling: Ceiling) -> "Gauge":
-        """Take the figures of a ceiling."""
+    def of(cls, ceiling: Ceiling | Scope) -> "Gauge":
+        """Take the figures of a ceiling, or of one scope of it."""
         return cls(ceiling.ceiling_cents, ceiling.invoiced_cents, ceiling.owed_cents, ceiling.held_cents)
 
     @property
@@ -115,10 +115,25 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeGauge:
+    """What stood under the maximum of one part of the contract: a period, a lot or a budget."""
+
+    key: str
+    name: str
+    gauge: Gauge
+
+    @classmethod
+    def all_of(cls, ceiling: Ceiling) -> "tuple[ScopeGauge, ...]":
+        """Take the figures of every part."""
+        return tuple(cls(scope.key, scope.name, Gauge.of(scope)) for scope in ceiling.scopes)
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A month's account as it was frozen; parties are copies, so that later changes of a contract leave it alone.
 
-    `replaces` is the number of the refused statement that this one bills anew, empty for any other.
+    `replaces` is the number of the refused statement that this one bills anew, empty for any other. `scopes` are the
+    gauges of the contract's parts, frozen with its own.
     """
 
     id: str
@@ -140,6 +155,7 @@ class Statement:
     gauge: Gauge
     allowances: tuple[Allowance, ...] = ()
     replaces: str = ""
+    scopes: tuple[ScopeGauge, ...] = ()
 
     @property
     def net_cents(self) -> int:
@@ -201,6 +217,7 @@ def close(
     gauge: Gauge,
     at: datetime,
     replaces: str = "",
+    scopes: Sequence[ScopeGauge] = (),
 ) -> Statement:
     """Sum up a seller's settled legs into the month's statement. Items stand in a stable order: code, version, price.
 
@@ -271,6 +288,7 @@ def close(
         gauge=gauge,
         allowances=tuple(allowances[key] for key in sorted(allowances)),
         replaces=replaces,
+        scopes=tuple(scopes),
     )
 
 

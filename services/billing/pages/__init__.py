@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from services.billing import documents, queries, use_cases
 from services.billing.documents.month import missing_of
 from services.billing.documents.validation import warm_up
+from services.billing.domain.approval import Approval
+from services.billing.domain.ceiling import Scope
 from services.billing.domain.charge import Outcome
 from services.billing.domain.contract import (
     DEFAULT_ALERT_PERCENTS,
@@ -23,12 +25,17 @@ from services.billing.domain.contract import (
     Department,
     VatRate,
 )
+from services.billing.domain.forecast import Forecast
 from services.billing.domain.money import cents
 from services.billing.domain.price_list import PriceLine, Unit
 from services.billing.domain.statement import Month
 from services.billing.domain.status import WORDS, french
+from services.billing.pages import approvals
 from services.billing.queries import Sight
 from services.billing.queries import after_closing as following
+from services.billing.queries.approvals import list_approvals
+from services.billing.queries.forecast import get_forecast
+from services.billing.queries.scopes import ScopeUse, list_scopes
 from services.kit.database import Database
 from services.kit.errors import DomainError, Refusals
 from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, Tx, needs
@@ -36,6 +43,7 @@ from services.kit.http.html import templates
 from services.kit.ids import new_id
 
 router = APIRouter(include_in_schema=False)
+router.include_router(approvals.router)
 pages = templates(Path(__file__).parents[1])
 pages.environment.globals.update(
     month_in_french=documents.month_in_french,
@@ -50,6 +58,7 @@ MOST_CONTRACTS = 200
 MOST_STATEMENTS = 200
 MOST_REFUSALS = 10
 MOST_LEGS = 500
+MOST_WAITING = 50
 
 COOPERATIVE_ROWS = 4
 DEPARTMENT_ROWS = 6
@@ -66,8 +75,26 @@ class ContractPanel:
     refusals: list[queries.RefusedOrder]
     latest_closed: Month | None
     month_to_close: Month | None
+    scopes: tuple[ScopeUse, ...]
+    waiting: list[Approval]
+    forecast: Forecast
     missing: tuple[str, ...] = ()
     """What e-invoices need and the contract does not say yet: no month is closed before."""
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether ledger, lines and every gauge agree."""
+        return self.use.is_balanced and all(part.is_balanced for part in self.scopes)
+
+    @property
+    def full(self) -> list[Scope]:
+        """The parts under which nothing is left."""
+        return [part.scope for part in self.scopes if part.scope.left_cents <= 0]
+
+    def name_of(self, department_id: str) -> str:
+        """Return what a department is called."""
+        names = {one.id: one.name for one in self.use.contract.departments}
+        return names.get(department_id, department_id)
 
 
 @router.get("/finances")
@@ -78,6 +105,7 @@ def finances(
     now: Now,
     clos: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$")] = None,
     nouveau: Annotated[str | None, Query(max_length=36)] = None,
+    accord: Annotated[str | None, Query(pattern="^(donne|refuse)$")] = None,
 ) -> Response:
     """Show the gauge of every contract and the statements the caller may see."""
     sight = Sight.of(caller)
@@ -87,13 +115,17 @@ def finances(
             latest = queries.latest_closed(view, contract.id)
             today = contract.local_date(now)
             gaps = (gap for seller in contract.cooperatives for gap in missing_of(contract.buyer, seller, today))
+            use = queries.get_consumption(view, sight, contract.id)
             panels.append(
                 ContractPanel(
-                    use=queries.get_consumption(view, sight, contract.id),
+                    use=use,
                     refusals=queries.list_refusals(view, contract.id, limit=MOST_REFUSALS),
                     latest_closed=latest,
                     month_to_close=_month_to_close(contract, latest, today),
                     missing=tuple(dict.fromkeys(gaps)),
+                    scopes=list_scopes(view, contract),
+                    waiting=list_approvals(view, contract.id, is_waiting=True, limit=MOST_WAITING),
+                    forecast=get_forecast(view, use, today=today),
                 )
             )
     return pages.render(
@@ -103,6 +135,7 @@ def finances(
         statements=queries.list_statements(view, sight, limit=MOST_STATEMENTS),
         closed=Month.parse(clos) if clos else None,
         registered=nouveau,
+        answered=accord,
     )
 
 

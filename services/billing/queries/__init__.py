@@ -168,6 +168,7 @@ def get_consumption(view: View, sight: Sight, contract_id: str) -> Consumption:
         elif row.kind == "balance":
             ceiling = replace(
                 ceiling,
+                ceiling_cents=int(row.name),
                 held_cents=figures[0],
                 owed_cents=figures[1],
                 invoiced_cents=figures[2],
@@ -206,7 +207,7 @@ def _entry_sums(contract_id: str) -> Select[Any]:
 def _balance(contract_id: str) -> Select[Any]:
     return select(
         _word("balance"),
-        _word(""),
+        cast(balances.c.ceiling_cents, String),
         cast(balances.c.reached_percent, String),
         balances.c.held_cents,
         balances.c.owed_cents,

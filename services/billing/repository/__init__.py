@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
 
-from services.billing.domain.ceiling import Ceiling, Movement
+from services.billing.domain.ceiling import Ceiling, Movement, Scope
 from services.billing.domain.charge import (
     Acceptance,
     Charge,
@@ -33,8 +33,10 @@ from services.billing.domain.errors import ContractNotFound, CorrectedStatementU
 from services.billing.domain.ledger import Entry
 from services.billing.domain.money import Tax
 from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, PriceList, Unit
-from services.billing.domain.statement import Allowance, DepartmentTotal, Gauge, Item, Month, Statement
+from services.billing.domain.statement import Allowance, DepartmentTotal, Gauge, Item, Month, ScopeGauge, Statement
+from services.billing.domain.structure import Structure
 from services.billing.repository import parties
+from services.billing.repository import terms as more_terms
 from services.billing.tables import (
     balances,
     charges,
@@ -45,6 +47,7 @@ from services.billing.tables import (
     holds,
     ledger,
     price_lists,
+    scopes,
     statement_counts,
     statements,
 )
@@ -63,10 +66,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A contract's ceiling, locked until the transaction ends, and its terms."""
+    """A contract's ceiling, locked until the transaction ends, and its terms; `stored` is what its rows say."""
 
     ceiling: Ceiling
     terms: Terms
+    stored: Ceiling
 
 
 class Contracts:
@@ -102,7 +106,7 @@ class Contracts:
 
 
 class NewContracts(Contracts):
-    """Adds contracts; what their e-invoices need is completed in `Ceilings`, nothing else is ever edited."""
+    """Adds contracts; what edits one later, parties completed or amendments, does so under its lock in `Ceilings`."""
 
     def __init__(self, tx: Transaction) -> None:
         super().__init__(tx)
@@ -132,6 +136,8 @@ class NewContracts(Contracts):
                 terms_id=terms_id,
             )
         )
+        if ceiling.scopes:
+            self._tx.execute(insert(scopes), [_from_scope(contract.id, scope) for scope in ceiling.scopes])
         return True
 
 
@@ -161,9 +167,18 @@ class Ceilings:
             row.owed_cents,
             row.invoiced_cents,
             row.reached_percent,
+            self._scopes(contract_id, terms.contract.structure),
         )
-        locked = self._locked[contract_id] = Locked(ceiling, terms)
+        locked = self._locked[contract_id] = Locked(ceiling, terms, ceiling)
         return locked
+
+    def _scopes(self, contract_id: str, structure: Structure) -> tuple[Scope, ...]:
+        parts = tuple(structure)
+        if not parts:
+            return ()
+        # Read after the balance was locked: nobody else writes them now.
+        rows = {row.key: row for row in self._tx.execute(_SCOPES, {"contract_id": contract_id})}
+        return tuple(scope_of(rows[part.key], part.name) for part in parts)
 
     def add_price_list(self, price_list: PriceList, *, terms_id: str) -> None:
         """Add a version to a locked contract; from now on its terms are kept under `terms_id`."""
@@ -186,7 +201,11 @@ class Ceilings:
 
     def replace_contract(self, contract: Contract, *, terms_id: str) -> None:
         """Write a locked contract's terms anew; from now on they are kept under `terms_id`."""
-        self._tx.execute(update(contracts).where(contracts.c.id == contract.id).values(terms=_terms(contract)))
+        self._tx.execute(
+            update(contracts)
+            .where(contracts.c.id == contract.id)
+            .values(ends_on=contract.ends_on, terms=_terms(contract))
+        )
         self._tx.execute(update(balances).where(balances.c.contract_id == contract.id).values(terms_id=terms_id))
         locked = self._locked[contract.id]
         self._locked[contract.id] = replace(locked, terms=Terms(contract, locked.terms.price_lists))
@@ -225,6 +244,19 @@ _SAVE = (
     update(balances)
     .where(balances.c.contract_id == bindparam("at"))
     .values(
+        ceiling_cents=bindparam("ceiling"),
+        held_cents=bindparam("held"),
+        owed_cents=bindparam("owed"),
+        invoiced_cents=bindparam("invoiced"),
+        reached_percent=bindparam("reached"),
+    )
+)
+_SCOPES = select(scopes).where(scopes.c.contract_id == bindparam("contract_id"))
+_SAVE_SCOPES = (
+    update(scopes)
+    .where(scopes.c.contract_id == bindparam("at"), scopes.c.key == bindparam("at_key"))
+    .values(
+        ceiling_cents=bindparam("ceiling"),
         held_cents=bindparam("held"),
         owed_cents=bindparam("owed"),
         invoiced_cents=bindparam("invoiced"),
@@ -235,17 +267,23 @@ _SAVE = (
 
 def _write_ceilings(tx: Transaction, contract_ids: list[str]) -> None:
     for contract_id in dict.fromkeys(contract_ids):
-        ceiling = _locked_by_tx[tx][contract_id].ceiling
-        tx.execute(
-            _SAVE,
-            {
-                "at": ceiling.contract_id,
-                "held": ceiling.held_cents,
-                "owed": ceiling.owed_cents,
-                "invoiced": ceiling.invoiced_cents,
-                "reached": ceiling.reached_percent,
-            },
-        )
+        locked = _locked_by_tx[tx][contract_id]
+        ceiling = locked.ceiling
+        tx.execute(_SAVE, {"at": contract_id, **_figures(ceiling)})
+        changed = [now for now, then in zip(ceiling.scopes, locked.stored.scopes, strict=True) if now is not then]
+        if changed:
+            tx.execute(_SAVE_SCOPES, [{"at": contract_id, "at_key": scope.key, **_figures(scope)} for scope in changed])
+        _locked_by_tx[tx][contract_id] = replace(locked, stored=ceiling)
+
+
+def _figures(one: Ceiling | Scope) -> Json:
+    return {
+        "ceiling": one.ceiling_cents,
+        "held": one.held_cents,
+        "owed": one.owed_cents,
+        "invoiced": one.invoiced_cents,
+        "reached": one.reached_percent,
+    }
 
 
 def _write_entries(tx: Transaction, booked: list[tuple[Entry, datetime]]) -> None:
@@ -261,6 +299,7 @@ def _write_entries(tx: Transaction, booked: list[tuple[Entry, datetime]]) -> Non
                 "order_id": entry.order_id,
                 "leg": entry.leg,
                 "booked_at": at,
+                "scopes": " ".join(entry.scopes),
             }
             for entry, at in booked
         ],
@@ -322,6 +361,16 @@ class Charges:
             query = query.where(charges.c.service_date < until)
         return [charge_of(row) for row in self._tx.execute(query.order_by(charges.c.order_id, charges.c.leg))]
 
+    def stale(self, contract_id: str, *, before: date, limit: int) -> list[tuple[str, int]]:
+        """Return order and leg of the first holds whose service date is before a day, unlocked."""
+        query = (
+            select(charges.c.order_id, charges.c.leg)
+            .where(charges.c.contract_id == contract_id, charges.c.outcome.is_(None), charges.c.service_date < before)
+            .order_by(charges.c.service_date, charges.c.order_id, charges.c.leg)
+            .limit(limit)
+        )
+        return [(row.order_id, row.leg) for row in self._tx.execute(query)]
+
     def last_settled(self, contract_id: str, *, since: date, until: date | None) -> date | None:
         """Return the latest service date from `since` on and before `until` of a billable leg, if there is one."""
         query = select(func.max(charges.c.service_date)).where(
@@ -332,8 +381,8 @@ class Charges:
         last: date | None = self._tx.execute(query).scalar_one()
         return last
 
-    def reprice(self, estimates: Sequence[tuple[Charge, Estimate]]) -> None:
-        """Hold legs at new estimates."""
+    def reprice(self, estimates: Sequence[tuple[Charge, Estimate, int]]) -> None:
+        """Hold legs at new estimates: charge, estimate and what is held for it, margin included, in cents."""
         self._tx.execute(
             _REPRICE,
             [
@@ -343,9 +392,9 @@ class Charges:
                     "new_list": estimate.price_list_id,
                     "new_version": estimate.price_list_version,
                     "new_estimate": _from_estimate(estimate),
-                    "new_held": estimate.amount_cents,
+                    "new_held": held_cents,
                 }
-                for charge, estimate in estimates
+                for charge, estimate, held_cents in estimates
             ],
         )
 
@@ -589,6 +638,7 @@ def _terms(contract: Contract) -> Json:
         "co2_baseline": contract.co2_baseline.value,
         "load_masses": [{"load_kind": mass.load_kind, "grams": mass.grams} for mass in contract.load_masses],
         "verification_days": contract.verification_days,
+        **more_terms.written(contract),
     }
 
 
@@ -617,7 +667,27 @@ def contract_of(row: Row[Any]) -> Contract:
         co2_baseline=Baseline(terms.get("co2_baseline", Baseline.SHARED_VAN)),
         load_masses=tuple(LoadMass(**mass) for mass in terms.get("load_masses", ())),
         verification_days=terms.get("verification_days", 0),
+        **more_terms.read(terms),
     )
+
+
+def scope_of(row: Row[Any], name: str) -> Scope:
+    """Read a row of `scopes`; what it is called is in the contract's terms."""
+    return Scope(
+        row.key, name, row.ceiling_cents, row.held_cents, row.owed_cents, row.invoiced_cents, row.reached_percent
+    )
+
+
+def _from_scope(contract_id: str, scope: Scope) -> Json:
+    return {
+        "contract_id": contract_id,
+        "key": scope.key,
+        "ceiling_cents": scope.ceiling_cents,
+        "held_cents": scope.held_cents,
+        "owed_cents": scope.owed_cents,
+        "invoiced_cents": scope.invoiced_cents,
+        "reached_percent": scope.reached_percent,
+    }
 
 
 def _from_price_line(line: PriceLine) -> Json:
@@ -691,6 +761,7 @@ def _from_charge(charge: Charge) -> Json:
         "amount_cents": 0,
         "is_billable": False,
         "cooperative_id": "",
+        "lot": charge.lot,
     }
 
 
@@ -764,6 +835,8 @@ def charge_of(row: Row[Any]) -> Charge:
         cuts=tuple(Cut(**cut) for cut in row.cuts or ()),
         decisions=row.decisions,
         credited_cents=row.credited_cents,
+        margin_cents=row.held_cents - sum(line.amount_cents for line in lines),
+        lot=row.lot,
     )
 
 
@@ -798,12 +871,10 @@ def _from_statement(statement: Statement) -> Json:
         "legs": statement.legs,
         "first_day": statement.first_day.isoformat(),
         "last_day": statement.last_day.isoformat(),
-        "gauge": {
-            "ceiling_cents": statement.gauge.ceiling_cents,
-            "invoiced_cents": statement.gauge.invoiced_cents,
-            "owed_cents": statement.gauge.owed_cents,
-            "held_cents": statement.gauge.held_cents,
-        },
+        "gauge": _from_gauge(statement.gauge),
+        "scopes": [
+            {"key": scope.key, "name": scope.name, "gauge": _from_gauge(scope.gauge)} for scope in statement.scopes
+        ],
         "allowances": [
             {
                 "reason": allowance.reason,
@@ -814,6 +885,15 @@ def _from_statement(statement: Statement) -> Json:
             for allowance in statement.allowances
         ],
         "replaces": statement.replaces,
+    }
+
+
+def _from_gauge(gauge: Gauge) -> Json:
+    return {
+        "ceiling_cents": gauge.ceiling_cents,
+        "invoiced_cents": gauge.invoiced_cents,
+        "owed_cents": gauge.owed_cents,
+        "held_cents": gauge.held_cents,
     }
 
 
@@ -840,4 +920,7 @@ def statement_of(row: Row[Any]) -> Statement:
         gauge=Gauge(**content["gauge"]),
         allowances=tuple(Allowance(**allowance) for allowance in content.get("allowances", ())),
         replaces=content.get("replaces", ""),
+        scopes=tuple(
+            ScopeGauge(scope["key"], scope["name"], Gauge(**scope["gauge"])) for scope in content.get("scopes", ())
+        ),
     )

@@ -14,8 +14,10 @@ from services.billing.domain import acceptance as verifying
 from services.billing.domain import charge as charging
 from services.billing.domain import price_list as pricing
 from services.billing.domain import statement as closing
-from services.billing.domain.ceiling import Ceiling, LegAmount, Movement
-from services.billing.domain.charge import Charge, Fact, HoldDecision, Order, Settlement
+from services.billing.domain.approval import Approval
+from services.billing.domain.ceiling import Ceiling, LegAmount, Movement, Scope
+from services.billing.domain.ceiling_errors import HoldExpired
+from services.billing.domain.charge import Charge, Fact, FactKind, HoldDecision, Order, Rule, Settlement
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
     CeilingExceeded,
@@ -25,8 +27,9 @@ from services.billing.domain.errors import (
     PriceListTooLate,
     ReferenceTaken,
 )
-from services.billing.domain.price_list import PriceLine, PriceList
-from services.billing.domain.statement import Gauge, Month, Statement
+from services.billing.domain.policy import Beyond
+from services.billing.domain.price_list import Estimate, LegToPrice, PriceLine, PriceList
+from services.billing.domain.statement import Gauge, Month, ScopeGauge, Statement
 from services.billing.repository import (
     Ceilings,
     Charges,
@@ -35,11 +38,13 @@ from services.billing.repository import (
     NewContracts,
     NewDocuments,
     Statements,
+    Terms,
 )
+from services.billing.repository.approvals import Approvals
 from services.billing.use_cases import emissions
 from services.billing.use_cases.invoicing import issue_invoice
 from services.kit.database import Transaction
-from services.kit.errors import DomainError, NotYet, Refusals
+from services.kit.errors import DomainError, NotYet, Refusals, refuse_all
 from services.kit.events import outbox
 from services.kit.ids import new_id
 
@@ -50,7 +55,8 @@ def register_contract(tx: Transaction, contract: Contract) -> Contract:
     """Let departments order under a contract from now on. Raises what `Contract.check` does, and ReferenceTaken."""
     contract.check()
     contracts = NewContracts(tx)
-    opened = Ceiling(contract.id, contract.ceiling_cents, contract.alert_percents).open()
+    parts = tuple(Scope(part.key, part.name, part.maximum_cents) for part in contract.structure)
+    opened = Ceiling(contract.id, contract.ceiling_cents, contract.alert_percents, scopes=parts).open()
     if not contracts.add(contract, opened.ceiling, terms_id=new_id()):
         other_id = contracts.by_reference(contract.buyer.siret, contract.reference)
         raise ReferenceTaken(contract.reference, other_id or "")
@@ -72,7 +78,7 @@ def publish_price_list(
     LoadNotPriced
         When a leg held for those days carries a load that the new list does not price.
     CeilingExceeded
-        When the new prices would commit more than the contract's maximum.
+        When the new prices would commit more than a maximum of the contract.
     """
     tx.write_gathered()
     ceilings, charges = Ceilings(tx), Charges(tx)
@@ -85,16 +91,26 @@ def publish_price_list(
     if last_settled is not None:
         raise PriceListTooLate(valid_from, last_settled)
     held = charges.open(contract_id, since=valid_from, until=until)
-    repriced = [(charge, price_list.price(charge.to_price)) for charge in held]
+    contract = locked.terms.contract
+    repriced = []
+    for charge in held:
+        new = price_list.price(charge.to_price)
+        repriced.append((charge, new, new.amount_cents + contract.policy.margin_of(new.amount_cents)))
     moved = locked.ceiling.revalue(
-        [(LegAmount(charge.order_id, charge.leg, charge.held_cents), new.amount_cents) for charge, new in repriced],
+        [(leg_amount(contract, charge, charge.held_cents), new_cents) for charge, _, new_cents in repriced],
         cause=f"price-list:{price_list.id}",
     )
     ceilings.add_price_list(price_list, terms_id=new_id())
     if repriced:
         charges.reprice(repriced)
-        _keep(tx, moved, at=at)
+        keep(tx, moved, at=at)
     return price_list
+
+
+def leg_amount(contract: Contract, charge: Charge, amount_cents: int) -> LegAmount:
+    """Return an amount of a leg with the scopes it counts in: those of its own day, whenever it is moved."""
+    scopes = contract.structure.scopes_of(charge.department_id, charge.service_date, charge.lot)
+    return LegAmount(charge.order_id, charge.leg, amount_cents, scopes)
 
 
 def check_fact(tx: Transaction, fact: Fact) -> None:
@@ -105,6 +121,8 @@ def check_fact(tx: Transaction, fact: Fact) -> None:
     NotYet
         When the order has not been heard of.
     HoldRefusedEarlier, LegUnknown, SellerNotInContract
+    HoldExpired
+        When something would be owed for a leg whose hold was given back because no fact had come.
     """
     charges = Charges(tx)
     found = charges.look_up(fact.order_id, fact.leg)
@@ -116,15 +134,19 @@ def check_fact(tx: Transaction, fact: Fact) -> None:
         if is_held is None:
             raise NotYet(f"order {fact.order_id} has not been heard of")
         raise LegUnknown(fact.order_id, fact.leg) if is_held else HoldRefusedEarlier(fact.order_id)
-    _, terms = found
+    charge, terms = found
     terms.contract.seller(fact.cooperative_id)
+    is_owed = fact.kind is FactKind.HANDED_OVER or fact.is_charged
+    if is_owed and charge.settlement is not None and charge.settlement.rule is Rule.EXPIRED:
+        raise HoldExpired(charge.order_id, charge.leg, charge.settlement.settled_on)
 
 
 def book(tx: Transaction, orders: Sequence[Order], facts: Sequence[Fact], *, at: datetime) -> list[HoldDecision]:
     """Hold orders or refuse them, then settle legs by facts that passed `check_fact`; return the new decisions.
 
-    An order is decided once, and the first fact that ends a leg counts: repeats change nothing. All contracts
-    concerned are locked first and in one order, so that no two transactions wait for each other.
+    An order is decided once, later when it waits for an approval, and the first fact that ends a leg counts: repeats
+    change nothing. All contracts concerned are locked first and in one order, so that no two transactions wait for
+    each other.
     """
     ceilings, charges = Ceilings(tx), Charges(tx)
     order_ids = {fact.order_id for fact in facts}
@@ -149,9 +171,9 @@ def _hold(tx: Transaction, orders: Sequence[Order], *, at: datetime) -> list[Hol
         if order.id in decided:
             continue
         decided.add(order.id)
-        decision, legs = _decide(tx, order, at=at)
-        decisions.append(decision)
-        held.extend(legs)
+        if (outcome := _decide(tx, order, at=at)) is not None:
+            decisions.append(outcome[0])
+            held.extend(outcome[1])
     if decisions:
         charges.add(decisions, held)
     return decisions
@@ -174,59 +196,151 @@ def _settle(tx: Transaction, facts: Sequence[Fact], legs: Mapping[tuple[str, int
             held_cents=charge.held_cents,
             owed_cents=settlement.amount_cents,
             cause=fact.kind.value,
+            scopes=leg_amount(locked.terms.contract, charge, 0).scopes,
         )
         settled[leg] = charge, settlement
         outbox.add(tx, messages.leg_settled(charge, settlement))
-        _keep(tx, moved, at=at)
+        keep(tx, moved, at=at)
     if settled:
         Charges(tx).settle(list(settled.values()))
 
 
-def _decide(tx: Transaction, order: Order, *, at: datetime) -> tuple[HoldDecision, tuple[Charge, ...]]:
-    ceilings = Ceilings(tx)
+def _decide(tx: Transaction, order: Order, *, at: datetime) -> tuple[HoldDecision, tuple[Charge, ...]] | None:
+    """Hold an order or refuse it; return None when it waits for a named person from now on, or has waited."""
     try:
-        locked = ceilings.lock(order.contract_id)
+        locked = Ceilings(tx).lock(order.contract_id)
     except ContractNotFound as refusal:
-        return _refuse(tx, order, refusal, left_cents=0, at=at), ()
-    legs = [leg.to_price for leg in order.legs]
+        return refuse(tx, order, refusal, left_cents=0, at=at), ()
+    policy = locked.terms.contract.policy
+    if policy.beyond is Beyond.APPROVAL and Approvals(tx).known([order.id]):
+        return None
     try:
-        locked.terms.contract.check_order(order.department_id, [leg.service_date for leg in legs])
-        estimates = pricing.estimate(locked.terms.price_lists, legs)
-        moved = locked.ceiling.hold(
-            order.id, {estimate.leg: estimate.amount_cents for estimate in estimates}, cause=ORDER_PLACED
-        )
+        asked = _asked(locked.terms, order)
+        moved = _held(locked.ceiling, order, asked)
+        concerns = policy.concerns(locked.ceiling, asked.amounts)
+        if concerns and policy.beyond is Beyond.APPROVAL:
+            _wait(tx, order, asked, concerns, at=at)
+            return None
+        refuse_all(concerns)
     except DomainError as refusal:
-        return _refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at), ()
+        return refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at), ()
+    return _accept(tx, order, asked, moved, at=at)
+
+
+def hold_approved(tx: Transaction, order: Order, *, at: datetime) -> HoldDecision:
+    """Hold an order that a named person approved: at the prices in force now, and under every maximum as it is now.
+
+    Raises what refuses an order; it can be approved again later.
+    """
+    locked = Ceilings(tx).lock(order.contract_id)
+    asked = _asked(locked.terms, order)
+    decision, held = _accept(tx, order, asked, _held(locked.ceiling, order, asked), at=at)
+    Charges(tx).add([decision], held)
+    return decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an order would take, leg by leg in the order's order."""
+
+    estimates: tuple[Estimate, ...]
+    margins_cents: tuple[int, ...]
+    lots: tuple[int, ...]
+    amounts: tuple[LegAmount, ...]
+
+    @property
+    def cents(self) -> int:
+        return sum(amount.amount_cents for amount in self.amounts)
+
+
+def _asked(terms: Terms, order: Order) -> _Asked:
+    contract = terms.contract
+    legs = [leg.to_price for leg in order.legs]
+    contract.check_order(order.department_id, [leg.service_date for leg in legs])
+    lots = _lots(contract, order.department_id, legs)
+    estimates = pricing.estimate(terms.price_lists, legs)
+    margins_cents = tuple(contract.policy.margin_of(estimate.amount_cents) for estimate in estimates)
+    amounts = tuple(
+        LegAmount(
+            order.id,
+            leg.number,
+            estimate.amount_cents + margin_cents,
+            contract.structure.scopes_of(order.department_id, leg.service_date, lot),
+        )
+        for leg, estimate, margin_cents, lot in zip(legs, estimates, margins_cents, lots, strict=True)
+    )
+    return _Asked(estimates, margins_cents, lots, amounts)
+
+
+def _lots(contract: Contract, department_id: str, legs: Sequence[LegToPrice]) -> tuple[int, ...]:
+    lots: list[int] = []
+    faults: list[DomainError] = []
+    for leg in legs:
+        try:
+            lots.append(contract.structure.lot_of(leg.number, department_id, [load.kind for load in leg.loads]))
+        except DomainError as fault:
+            faults.append(fault)
+    refuse_all(faults)
+    return tuple(lots)
+
+
+def _held(ceiling: Ceiling, order: Order, asked: _Asked) -> Movement:
+    return ceiling.hold(
+        order.id,
+        {amount.leg: amount.amount_cents for amount in asked.amounts},
+        cause=ORDER_PLACED,
+        scopes_by_leg={amount.leg: amount.scopes for amount in asked.amounts},
+    )
+
+
+def _accept(
+    tx: Transaction, order: Order, asked: _Asked, moved: Movement, *, at: datetime
+) -> tuple[HoldDecision, tuple[Charge, ...]]:
     decision = HoldDecision(
         order_id=order.id,
         contract_id=order.contract_id,
         department_id=order.department_id,
         reference=order.reference,
         is_held=True,
-        asked_cents=sum(estimate.amount_cents for estimate in estimates),
+        asked_cents=asked.cents,
         left_cents=moved.ceiling.left_cents,
         decided_at=at,
     )
     outbox.add(tx, messages.amount_held(decision))
-    _keep(tx, moved, at=at)
-    return decision, charging.held(order, estimates, at=at)
+    keep(tx, moved, at=at)
+    return decision, charging.held(order, asked.estimates, at=at, margins_cents=asked.margins_cents, lots=asked.lots)
 
 
-def _refuse(tx: Transaction, order: Order, refusal: DomainError, *, left_cents: int, at: datetime) -> HoldDecision:
+def _wait(tx: Transaction, order: Order, asked: _Asked, concerns: Sequence[DomainError], *, at: datetime) -> None:
+    approval = Approval(
+        order=order,
+        first_service_date=min(leg.to_price.service_date for leg in order.legs),
+        asked_cents=asked.cents,
+        reason_code=concerns[0].code,
+        reason=" ".join(concern.detail for concern in concerns),
+        asked_at=at,
+    )
+    Approvals(tx).add(approval)
+    outbox.add(tx, messages.approval_requested(approval))
+
+
+def refuse(tx: Transaction, order: Order, refusal: DomainError, *, left_cents: int, at: datetime) -> HoldDecision:
+    """Say that an order is not held, and why: of several exhausted scopes, the figures are those of the tightest."""
     faults = refusal.errors if isinstance(refusal, Refusals) else (refusal,)
+    exhausted = [fault for fault in faults if isinstance(fault, CeilingExceeded)]
     decision = HoldDecision(
         order_id=order.id,
         contract_id=order.contract_id,
         department_id=order.department_id,
         reference=order.reference,
         is_held=False,
-        asked_cents=refusal.asked_cents if isinstance(refusal, CeilingExceeded) else 0,
-        left_cents=left_cents,
+        asked_cents=max((fault.asked_cents for fault in exhausted), default=0),
+        left_cents=min((fault.left_cents for fault in exhausted), default=left_cents),
         decided_at=at,
         refusal_code=faults[0].code,
         refusal=" ".join(dict.fromkeys(fault.detail for fault in faults)),
     )
-    outbox.add(tx, messages.hold_refused(decision))
+    outbox.add(tx, messages.hold_refused(decision, exhausted))
     return decision
 
 
@@ -268,7 +382,7 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
     ids = {seller.id: new_id() for seller in sellers}
     moved = Movement(locked.ceiling, ())
     for seller in sellers:
-        amounts = [LegAmount(charge.order_id, charge.leg, charge.due_cents) for charge in by_seller[seller.id]]
+        amounts = [leg_amount(contract, charge, charge.due_cents) for charge in by_seller[seller.id]]
         step = moved.ceiling.invoice(amounts, cause=f"statement:{ids[seller.id]}")
         moved = replace(step, entries=moved.entries + step.entries)
     statements = []
@@ -282,6 +396,7 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
             statement_id=ids[seller.id],
             number=number,
             gauge=Gauge.of(moved.ceiling),
+            scopes=ScopeGauge.all_of(moved.ceiling),
             at=at,
         )
         closed.add(statement)
@@ -291,7 +406,7 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
         outbox.add(tx, messages.statement_closed(statement))
         statements.append(statement)
     closed.mark_closed(contract_id, month, at=at)
-    _keep(tx, moved, at=at)
+    keep(tx, moved, at=at)
     return Closing(contract_id, month, tuple(statements), is_new=True)
 
 
@@ -345,7 +460,8 @@ def log_taken(tx: Transaction, statement_id: str, format_: str, sha256: str, *, 
     NewDocuments(tx).log_export(document, account_id=taker.account_id, account_name=taker.name, at=at)
 
 
-def _keep(tx: Transaction, moved: Movement, *, at: datetime) -> None:
+def keep(tx: Transaction, moved: Movement, *, at: datetime) -> None:
+    """Keep what a verb did to a locked ceiling, and say which alert levels were crossed."""
     Ceilings(tx).save(moved, at=at)
     for crossed in moved.crossed:
         outbox.add(tx, messages.ceiling_nearly_reached(moved.ceiling.contract_id, crossed, at=at))

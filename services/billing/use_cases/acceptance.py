@@ -11,6 +11,7 @@ from services.billing.domain.errors import ChargeNotFound
 from services.billing.domain.statement import Month
 from services.billing.repository import Ceilings, Charges
 from services.billing.repository.acceptance import Decisions
+from services.billing.use_cases import leg_amount
 from services.kit.database import Transaction
 from services.kit.errors import DomainError, refuse_all
 from services.kit.events import outbox
@@ -108,8 +109,13 @@ def _keep(tx: Transaction, charge: Charge, decision: Decision) -> Charge:
     Decisions(tx).add(after, decision)
     if decision.given_back_cents:
         ceilings = Ceilings(tx)
-        moved = ceilings.lock(charge.contract_id).ceiling.reduce(
-            charge.order_id, charge.leg, decision.given_back_cents, cause=f"acceptance:{decision.acceptance.value}"
+        locked = ceilings.lock(charge.contract_id)
+        moved = locked.ceiling.reduce(
+            charge.order_id,
+            charge.leg,
+            decision.given_back_cents,
+            cause=f"acceptance:{decision.acceptance.value}",
+            scopes=leg_amount(locked.terms.contract, charge, 0).scopes,
         )
         # Less is committed: no level is crossed upwards, and those above what is left are armed again.
         ceilings.save(moved, at=decision.decided_at)

@@ -1,20 +1,21 @@
 """A closed statement is corrected by a credit note and new lines, never by an edit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from services.billing import messages
 from services.billing.domain import credit_note as crediting
 from services.billing.domain import statement as closing
-from services.billing.domain.ceiling import LegAmount, Movement
-from services.billing.domain.charge import Acceptance
+from services.billing.domain.ceiling import Movement
+from services.billing.domain.charge import Acceptance, Charge
 from services.billing.domain.credit_note import Asked, CreditedLeg, CreditNote
 from services.billing.domain.errors import NothingToBillAnew, StatementRefused
-from services.billing.domain.statement import Gauge, Statement
+from services.billing.domain.statement import Gauge, ScopeGauge, Statement
 from services.billing.domain.status import life_of
 from services.billing.repository import Ceilings, Statements
 from services.billing.repository.credit_notes import CreditNotes
 from services.billing.repository.statuses import Statuses
+from services.billing.use_cases import leg_amount
 from services.billing.use_cases.invoicing import issue_credit, issue_invoice
 from services.kit.database import Transaction
 from services.kit.events import outbox
@@ -32,8 +33,8 @@ def credit(
 ) -> CreditNote:
     """Credit legs of a closed statement, whole or in part, under the seller's next number.
 
-    The ceiling gets the amounts back in the period of the original delivery. With `is_billed_anew` the legs are owed
-    again instead, and go on the next statement.
+    Every scope of the original delivery gets its amount back, the period by that day. With `is_billed_anew`
+    the legs are owed again instead, and go on the next statement.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def credit(
         raise StatementRefused(statement.number)
     charges = CreditNotes(tx).charges_on(statement_id)
     legs = crediting.choose(statement, charges, asked, is_billed_anew=is_billed_anew)
-    note = _issue(tx, statement, legs, reason=reason, is_internal=False, is_billed_anew=is_billed_anew, at=at)
+    note = _issue(tx, statement, charges, legs, reason=reason, is_internal=False, is_billed_anew=is_billed_anew, at=at)
     issue_credit(tx, note, statement, at=at)
     return note
 
@@ -63,14 +64,15 @@ def cancel_refused(tx: Transaction, statement_id: str, *, reason: str, at: datet
     tx.write_gathered()
     statement = Statements(tx).get(statement_id)
     Ceilings(tx).lock(statement.contract_id)
+    charges = CreditNotes(tx).charges_on(statement_id)
     legs = [
         crediting.credited(charge, charge.due_cents)
-        for charge in CreditNotes(tx).charges_on(statement_id).values()
+        for charge in charges.values()
         if charge.due_cents or not charge.credited_cents
     ]
     if not legs:
         return None
-    return _issue(tx, statement, legs, reason=reason, is_internal=True, is_billed_anew=True, at=at)
+    return _issue(tx, statement, charges, legs, reason=reason, is_internal=True, is_billed_anew=True, at=at)
 
 
 def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
@@ -90,7 +92,7 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
         raise NothingToBillAnew(refused.number)
     id_ = new_id()
     moved = locked.ceiling.invoice(
-        [LegAmount(charge.order_id, charge.leg, charge.due_cents) for charge in billed], cause=f"statement:{id_}"
+        [leg_amount(contract, charge, charge.due_cents) for charge in billed], cause=f"statement:{id_}"
     )
     year = contract.local_date(at).year
     seller = contract.seller(refused.seller.id)
@@ -102,6 +104,7 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
         statement_id=id_,
         number=closing.number_text(year, closed.count_up(seller.siret, year)),
         gauge=Gauge.of(moved.ceiling),
+        scopes=ScopeGauge.all_of(moved.ceiling),
         at=at,
         replaces=refused.number,
     )
@@ -116,6 +119,7 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
 def _issue(
     tx: Transaction,
     statement: Statement,
+    charges: Mapping[tuple[str, int], Charge],
     legs: Sequence[CreditedLeg],
     *,
     reason: str,
@@ -126,7 +130,7 @@ def _issue(
     ceilings, notes = Ceilings(tx), CreditNotes(tx)
     locked = ceilings.lock(statement.contract_id)
     id_ = new_id()
-    amounts = [LegAmount(leg.order_id, leg.leg, leg.amount_cents) for leg in legs]
+    amounts = [leg_amount(locked.terms.contract, charges[leg.order_id, leg.leg], leg.amount_cents) for leg in legs]
     give = locked.ceiling.take_back if is_billed_anew else locked.ceiling.credit
     moved: Movement = give(amounts, cause=f"credit-note:{id_}")
     year = locked.terms.contract.local_date(at).year

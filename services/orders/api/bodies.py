@@ -128,8 +128,9 @@ class KnownContractOut(BaseModel):
         name: str
 
     class WarningOut(BaseModel):
-        """A crossed threshold."""
+        """A crossed threshold; `scope` names the part of the contract it is of, empty for the whole."""
 
+        scope: str
         threshold_percent: int
         ceiling: str
         left: str
@@ -164,6 +165,7 @@ class KnownContractOut(BaseModel):
             cutoff_minutes=contract.cutoff_minutes,
             warning=warning
             and cls.WarningOut(
+                scope=warning.scope_name,
                 threshold_percent=warning.threshold_percent,
                 ceiling=money(warning.ceiling_cents),
                 left=money(warning.left_cents),

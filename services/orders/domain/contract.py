@@ -18,12 +18,16 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class CeilingWarning:
-    """Billing said that what is committed crossed a threshold of the ceiling."""
+    """Billing said that what is committed crossed a threshold of the ceiling, or of one part of the contract.
+
+    `scope_name` is what people call that part, in French; empty for the whole contract.
+    """
 
     threshold_percent: int
     ceiling_cents: int
     left_cents: int
     crossed_at: datetime
+    scope_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

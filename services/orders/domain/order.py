@@ -350,6 +350,10 @@ class Order:
         step = Step(at, "accepted", Actor.BILLING)
         return replace(self, legs=legs, held_cents=amount_cents)._changed([step])
 
+    def awaits_approval(self, reason: str, *, at: datetime) -> "Change":
+        """Somebody has to approve it before anything is set aside: it stays requested, and nobody plans it."""
+        return self._changed([Step(at, "approval-requested", Actor.BILLING, cause=reason)])
+
     def refused(self, refusal: Refusal, *, at: datetime) -> "Change":
         """The order may not be carried out; every leg ends here."""
         legs = tuple(leg.ended(Status.REFUSED, at) for leg in self.legs)

@@ -43,6 +43,7 @@ FLOWS: Mapping[Flow, str] = {
 STEPS: Mapping[str, str] = {
     "placed": "Commande passée",
     "accepted": "Acceptée, montant retenu",
+    "approval-requested": "En attente d'un accord des finances",
     "refused": "Refusée",
     "amended": "Créneau ou consigne modifiés",
     "planned": "Planifiée dans une tournée",

@@ -187,6 +187,7 @@ async def test_the_gauge_says_where_every_euro_stands(house: House) -> None:
                 "committed": "12.60",
             },
         ],
+        "scopes": [],
         "accounts": {
             "ceiling": "-50.00",
             "available": "24.80",

@@ -123,7 +123,7 @@ class ContractRegistered(_message.Message):
     starts_on: _builtins.str
     """local date, ISO 8601, included"""
     ends_on: _builtins.str
-    """local date, ISO 8601, included"""
+    """local date, ISO 8601, included: the last day of the last period that is open"""
     ceiling_cents: _builtins.int
     """excluding tax"""
     zone: _builtins.str
@@ -198,6 +198,80 @@ class AmountHeld(_message.Message):
 Global___AmountHeld: _TypeAlias = AmountHeld  # noqa: Y015
 
 @_typing.final
+class ExhaustedScope(_message.Message):
+    """A part of a contract with a maximum of its own, and too little left under it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CEILING_CENTS_FIELD_NUMBER: _builtins.int
+    ASKED_CENTS_FIELD_NUMBER: _builtins.int
+    LEFT_CENTS_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """period:2, lot:1, budget:proprete:2026"""
+    name: _builtins.str
+    """what people call it, in French"""
+    ceiling_cents: _builtins.int
+    asked_cents: _builtins.int
+    """of the legs that count in it"""
+    left_cents: _builtins.int
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        name: _builtins.str = ...,
+        ceiling_cents: _builtins.int = ...,
+        asked_cents: _builtins.int = ...,
+        left_cents: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_cents", b"asked_cents", "ceiling_cents", b"ceiling_cents", "key", b"key", "left_cents", b"left_cents", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExhaustedScope: _TypeAlias = ExhaustedScope  # noqa: Y015
+
+@_typing.final
+class ApprovalRequested(_message.Message):
+    """The order is not held before a named person approves it; AmountHeld or HoldRefused follows. Key: order_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ASKED_CENTS_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    contract_id: _builtins.str
+    reason_code: _builtins.str
+    reason: _builtins.str
+    """a French sentence with the figures"""
+    asked_cents: _builtins.int
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+        reason_code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        asked_cents: _builtins.int = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_cents", b"asked_cents", "contract_id", b"contract_id", "order_id", b"order_id", "reason", b"reason", "reason_code", b"reason_code", "requested_at", b"requested_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalRequested: _TypeAlias = ApprovalRequested  # noqa: Y015
+
+@_typing.final
 class HoldRefused(_message.Message):
     """The order may not be carried out under this contract. Key: order_id."""
 
@@ -210,6 +284,7 @@ class HoldRefused(_message.Message):
     ASKED_CENTS_FIELD_NUMBER: _builtins.int
     LEFT_CENTS_FIELD_NUMBER: _builtins.int
     REFUSED_AT_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     contract_id: _builtins.str
     reason_code: _builtins.str
@@ -219,6 +294,10 @@ class HoldRefused(_message.Message):
     left_cents: _builtins.int
     @_builtins.property
     def refused_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExhaustedScope]:
+        """the exhausted ones, besides the whole life; left_cents is that of the tightest"""
+
     def __init__(
         self,
         *,
@@ -229,10 +308,11 @@ class HoldRefused(_message.Message):
         asked_cents: _builtins.int = ...,
         left_cents: _builtins.int = ...,
         refused_at: _timestamp_pb2.Timestamp | None = ...,
+        scopes: _abc.Iterable[Global___ExhaustedScope] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refused_at", b"refused_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_cents", b"asked_cents", "contract_id", b"contract_id", "left_cents", b"left_cents", "order_id", b"order_id", "reason", b"reason", "reason_code", b"reason_code", "refused_at", b"refused_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_cents", b"asked_cents", "contract_id", b"contract_id", "left_cents", b"left_cents", "order_id", b"order_id", "reason", b"reason", "reason_code", b"reason_code", "refused_at", b"refused_at", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,7 +358,7 @@ Global___LegSettled: _TypeAlias = LegSettled  # noqa: Y015
 
 @_typing.final
 class CeilingNearlyReached(_message.Message):
-    """What is committed crossed a threshold of the ceiling. Key: contract_id."""
+    """What is committed crossed a threshold of the ceiling, or of the maximum of one part. Key: contract_id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -288,11 +368,16 @@ class CeilingNearlyReached(_message.Message):
     COMMITTED_CENTS_FIELD_NUMBER: _builtins.int
     LEFT_CENTS_FIELD_NUMBER: _builtins.int
     CROSSED_AT_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    SCOPE_NAME_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     threshold_percent: _builtins.int
     ceiling_cents: _builtins.int
     committed_cents: _builtins.int
     left_cents: _builtins.int
+    scope_key: _builtins.str
+    """empty for the whole life, as in ExhaustedScope otherwise"""
+    scope_name: _builtins.str
     @_builtins.property
     def crossed_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -304,10 +389,12 @@ class CeilingNearlyReached(_message.Message):
         committed_cents: _builtins.int = ...,
         left_cents: _builtins.int = ...,
         crossed_at: _timestamp_pb2.Timestamp | None = ...,
+        scope_key: _builtins.str = ...,
+        scope_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["crossed_at", b"crossed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_cents", b"ceiling_cents", "committed_cents", b"committed_cents", "contract_id", b"contract_id", "crossed_at", b"crossed_at", "left_cents", b"left_cents", "threshold_percent", b"threshold_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_cents", b"ceiling_cents", "committed_cents", b"committed_cents", "contract_id", b"contract_id", "crossed_at", b"crossed_at", "left_cents", b"left_cents", "scope_key", b"scope_key", "scope_name", b"scope_name", "threshold_percent", b"threshold_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
