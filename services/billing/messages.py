@@ -10,6 +10,7 @@ from services.billing.domain.approval import Approval
 from services.billing.domain.ceiling import LevelCrossed
 from services.billing.domain.charge import (
     Acceptance,
+    Amendment,
     Charge,
     Fact,
     FactKind,
@@ -60,7 +61,7 @@ ACCEPTANCES = {
 }
 
 
-def order(event: orders_pb2.OrderPlaced) -> Order:
+def order(event: orders_pb2.OrderPlaced, event_id: str = "") -> Order:
     """Read an order. Raises OrderUnreadable: nothing that gets past here can stop its neighbours at the commit."""
     numbers = [leg.number for leg in event.legs]
     if not is_id(event.order_id) or not numbers or len(set(numbers)) < len(numbers):
@@ -80,9 +81,24 @@ def order(event: orders_pb2.OrderPlaced) -> Order:
                 ),
                 origin=Place(_clean(leg.pickup.site_id), _clean(leg.pickup.site_name)),
                 destination=Place(_clean(leg.drop.site_id), _clean(leg.drop.site_name)),
+                promised_until=_instant(leg.drop.window_end) if leg.drop.HasField("window_end") else None,
             )
             for leg in event.legs
         ),
+        placed_at=_instant(event.placed_at) if event.HasField("placed_at") else None,
+        event_id=event_id,
+    )
+
+
+def amendment(event: orders_pb2.OrderAmended, event_id: str = "") -> Amendment:
+    """Read until when the drops of some legs are promised from now on."""
+    return Amendment(
+        order_id=event.order_id,
+        promised_until={
+            leg.number: _instant(leg.drop.window_end) for leg in event.legs if leg.drop.HasField("window_end")
+        },
+        amended_at=_instant(event.amended_at),
+        event_id=event_id,
     )
 
 

@@ -161,6 +161,8 @@ charges = Table(
     Column("estimate", JSON, nullable=False),
     Column("held_cents", Cents, nullable=False),
     Column("held_at", UtcDateTime, nullable=False),
+    # What a penalty needs: the events it rests on, when it was ordered, what was promised.
+    Column("facts", JSON),
     # Set once, when the leg is settled; outcome is null until then.
     Column("outcome", String(32)),
     Column("amount_cents", Cents, nullable=False),
@@ -188,6 +190,20 @@ Index(
     postgresql_where=charges.c.is_billable & charges.c.statement_id.is_(None),
 )
 Index("charges_by_statement", charges.c.statement_id)
+
+index_values = Table(
+    "index_values",
+    metadata,
+    Column("index_id", Code, primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("value", String(40), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("published_on", Date, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+"""Values of price indices as they were published; added, never edited."""
 
 ledger = Table(
     "ledger",

@@ -11,6 +11,7 @@ from services.billing.api import (
     contracts,
     credit_invoices,
     forecast,
+    indices,
     invoices,
     packs,
     statements,
@@ -20,7 +21,7 @@ from services.kit.errors import DomainError
 
 routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
 routers += [acceptance.router, after_closing.router, credit_invoices.router]
-routers += [amendments.router, approvals.router, forecast.router]
+routers += [amendments.router, approvals.router, forecast.router, indices.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {
@@ -44,6 +45,8 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.VatRateTwice: 422,
     errors.PriceLineTwice: 422,
     errors.LoadKindMisplaced: 422,
+    errors.IndexUnknown: 404,
+    errors.IndexValueRefused: 422,
     errors.MonthBeforeContract: 422,
     errors.ChargeNotFound: 404,
     errors.LineNotCharged: 422,

@@ -55,6 +55,8 @@ class OrderedLeg:
     to_price: LegToPrice
     origin: Place
     destination: Place
+    promised_until: datetime | None = None
+    """The end of the drop's window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,27 @@ class Order:
     contract_id: str
     department_id: str
     legs: tuple[OrderedLeg, ...]
+    placed_at: datetime | None = None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """New windows of some legs of an order: until when each drop is promised."""
+
+    order_id: str
+    promised_until: Mapping[int, datetime]
+    amended_at: datetime
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An event that a charge rests on."""
+
+    event_id: str
+    type: str
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,7 @@ class Fact:
     note: str = ""
     proof_ids: tuple[str, ...] = ()
     ridden: Ridden | None = None
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +180,7 @@ class Settlement:
     reason: str = ""
     note: str = ""
     proof_ids: tuple[str, ...] = ()
+    event_id: str = ""
 
     @property
     def amount_cents(self) -> int:
@@ -225,6 +250,9 @@ class Charge:
     credited_cents: int = 0
     margin_cents: int = 0
     lot: int = 0
+    ordered_at: datetime | None = None
+    promised_until: datetime | None = None
+    sources: tuple[Source, ...] = ()
 
     @property
     def held_cents(self) -> int:
@@ -289,6 +317,7 @@ class Charge:
             reason=fact.reason,
             note=fact.note,
             proof_ids=fact.proof_ids,
+            event_id=fact.event_id,
         )
         if outcome is Outcome.DELIVERED:
             lines, margin_cents = [], self.margin_cents
@@ -327,6 +356,9 @@ def held(
             held_at=at,
             margin_cents=margin_cents,
             lot=lot,
+            ordered_at=order.placed_at,
+            promised_until=leg.promised_until,
+            sources=(Source(order.event_id, "orders.v1.OrderPlaced", order.placed_at or at),),
         )
         for leg, estimate, margin_cents, lot in zip(order.legs, estimates, margins_cents, lots, strict=True)
     )

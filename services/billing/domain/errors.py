@@ -813,3 +813,96 @@ class LegalValueMissing(DomainError):
             kind=kind,
             day=day.isoformat(),
         )
+
+
+class RevisionWeightsInvalid(DomainError):
+    """The fixed part and the weights of a revision formula do not make one."""
+
+    code = "revision-weights-invalid"
+    title = "Formule de révision invalide"
+
+    def __init__(self, total: str) -> None:
+        super().__init__(
+            f"La part fixe et les poids des indices font {total} : corrigez-les, leur somme doit être 1 et chaque "
+            "poids positif.",
+            pointer="/revision/fixed",
+        )
+
+
+class RevisionTermInvalid(DomainError):
+    """A term of the revision clause is out of range."""
+
+    code = "revision-term-invalid"
+    title = "Clause de révision invalide"
+
+    def __init__(self, pointer: str) -> None:
+        super().__init__("Cette valeur de la clause de révision n'est pas admise : corrigez-la.", pointer=pointer)
+
+
+class IndexTwice(DomainError):
+    """A revision formula names an index twice."""
+
+    code = "index-twice"
+    title = "Indice cité deux fois"
+
+    def __init__(self, index_id: str, pointer: str) -> None:
+        super().__init__(f"L'indice « {index_id} » figure deux fois : additionnez ses poids.", pointer=pointer)
+
+
+class IndexUnknown(DomainError):
+    """Nobody recorded a value of this index."""
+
+    code = "index-unknown"
+    title = "Indice inconnu"
+
+    def __init__(self, index_id: str, pointer: str | None = None) -> None:
+        super().__init__(
+            f"Aucune valeur de l'indice « {index_id} » n'est enregistrée : vérifiez son identifiant, ou enregistrez "
+            "ses valeurs avec leur source.",
+            pointer=pointer,
+            index_id=index_id,
+        )
+
+
+class IndexValueMissing(DomainError):
+    """The index has no value for the month the formula starts from."""
+
+    code = "index-value-missing"
+    title = "Valeur d'indice manquante"
+
+    def __init__(self, index_id: str, month: str, pointer: str | None = None) -> None:
+        super().__init__(
+            f"L'indice « {index_id} » n'a pas de valeur pour {month}, le mois d'origine des prix : enregistrez-la.",
+            pointer=pointer,
+            index_id=index_id,
+            month=month,
+        )
+
+
+class IndexValueRefused(DomainError):
+    """An index value is above zero and is not published before its month."""
+
+    code = "index-value-invalid"
+    title = "Valeur d'indice invalide"
+
+    def __init__(self, index_id: str, month: str) -> None:
+        super().__init__(
+            f"L'indice « {index_id} » de {month} doit être supérieur à zéro et publié après le début de ce mois : "
+            "corrigez la valeur ou la date.",
+            index_id=index_id,
+        )
+
+
+class IndexValueDefinitive(DomainError):
+    """The definitive value of that month is recorded already, and is never edited."""
+
+    code = "index-value-definitive"
+    title = "Valeur d'indice déjà définitive"
+
+    def __init__(self, index_id: str, month: str) -> None:
+        super().__init__(
+            f"La valeur définitive de l'indice « {index_id} » pour {month} est déjà enregistrée et ne change plus : "
+            "vérifiez le mois.",
+            index_id=index_id,
+            month=month,
+        )

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, s
 from services.billing.domain.ceiling import Ceiling, Movement, Scope
 from services.billing.domain.charge import (
     Acceptance,
+    Amendment,
     Charge,
     ChargedLine,
     Cut,
@@ -20,6 +21,7 @@ from services.billing.domain.charge import (
     Place,
     Rule,
     Settlement,
+    Source,
 )
 from services.billing.domain.contract import (
     ChargeRules,
@@ -322,6 +324,19 @@ class Charges:
         self._tx.execute(insert(holds), [_from_decision(decision) for decision in decisions])
         if held:
             self._tx.execute(insert(charges), [_from_charge(charge) for charge in held])
+
+    def amend(self, charge: Charge, amendment: Amendment) -> None:
+        """Keep a leg's new promise and the event that made it."""
+        promised = replace(
+            charge,
+            promised_until=amendment.promised_until[charge.leg],
+            sources=(*charge.sources, Source(amendment.event_id, "orders.v1.OrderAmended", amendment.amended_at)),
+        )
+        self._tx.execute(
+            update(charges)
+            .where(charges.c.order_id == charge.order_id, charges.c.leg == charge.leg)
+            .values(facts=_from_facts(promised))
+        )
 
     def find(self, order_ids: Collection[str]) -> dict[tuple[str, int], Charge]:
         """Return the charges of these orders, by order and leg."""
@@ -758,11 +773,27 @@ def _from_charge(charge: Charge) -> Json:
         "estimate": _from_estimate(charge.estimate),
         "held_cents": charge.held_cents,
         "held_at": charge.held_at,
+        "facts": _from_facts(charge),
         "amount_cents": 0,
         "is_billable": False,
         "cooperative_id": "",
         "lot": charge.lot,
     }
+
+
+def _from_facts(charge: Charge) -> Json:
+    return {
+        "ordered_at": charge.ordered_at and charge.ordered_at.isoformat(),
+        "promised_until": charge.promised_until and charge.promised_until.isoformat(),
+        "sources": [
+            {"event_id": source.event_id, "type": source.type, "occurred_at": source.occurred_at.isoformat()}
+            for source in charge.sources
+        ],
+    }
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _from_settlement(settlement: Settlement) -> Json:
@@ -790,6 +821,7 @@ def _from_settlement(settlement: Settlement) -> Json:
         "reason": settlement.reason,
         "note": settlement.note,
         "proof_ids": list(settlement.proof_ids),
+        "event_id": settlement.event_id,
     }
 
 
@@ -810,12 +842,14 @@ def _settlement(row: Row[Any]) -> Settlement:
         reason=kept["reason"],
         note=kept["note"],
         proof_ids=tuple(kept["proof_ids"]),
+        event_id=kept.get("event_id", ""),
     )
 
 
 def charge_of(row: Row[Any]) -> Charge:
     """Read a row of `charges`; a `statement_number` column beside it is read too."""
     lines = tuple(PricedLine(**{**line, "unit": Unit(line["unit"])}) for line in row.estimate)
+    facts: Json = row.facts or {}
     return Charge(
         order_id=row.order_id,
         leg=row.leg,
@@ -837,6 +871,12 @@ def charge_of(row: Row[Any]) -> Charge:
         credited_cents=row.credited_cents,
         margin_cents=row.held_cents - sum(line.amount_cents for line in lines),
         lot=row.lot,
+        ordered_at=_instant(facts.get("ordered_at")),
+        promised_until=_instant(facts.get("promised_until")),
+        sources=tuple(
+            Source(source["event_id"], source["type"], datetime.fromisoformat(source["occurred_at"]))
+            for source in facts.get("sources", ())
+        ),
     )
 
 

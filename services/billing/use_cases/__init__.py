@@ -17,7 +17,7 @@ from services.billing.domain import statement as closing
 from services.billing.domain.approval import Approval
 from services.billing.domain.ceiling import Ceiling, LegAmount, Movement, Scope
 from services.billing.domain.ceiling_errors import HoldExpired
-from services.billing.domain.charge import Charge, Fact, FactKind, HoldDecision, Order, Rule, Settlement
+from services.billing.domain.charge import Amendment, Charge, Fact, FactKind, HoldDecision, Order, Rule, Settlement
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
     CeilingExceeded,
@@ -141,8 +141,17 @@ def check_fact(tx: Transaction, fact: Fact) -> None:
         raise HoldExpired(charge.order_id, charge.leg, charge.settlement.settled_on)
 
 
-def book(tx: Transaction, orders: Sequence[Order], facts: Sequence[Fact], *, at: datetime) -> list[HoldDecision]:
+def book(
+    tx: Transaction,
+    orders: Sequence[Order],
+    facts: Sequence[Fact],
+    amendments: Sequence[Amendment] = (),
+    *,
+    at: datetime,
+) -> list[HoldDecision]:
     """Hold orders or refuse them, then settle legs by facts that passed `check_fact`; return the new decisions.
+
+    Amendments of what was promised are kept in between; those of orders that were refused are of no use.
 
     An order is decided once, later when it waits for an approval, and the first fact that ends a leg counts: repeats
     change nothing. All contracts concerned are locked first and in one order, so that no two transactions wait for
@@ -156,6 +165,10 @@ def book(tx: Transaction, orders: Sequence[Order], facts: Sequence[Fact], *, at:
         with suppress(ContractNotFound):
             ceilings.lock(contract_id)
     decisions = _hold(tx, orders, at=at) if orders else []
+    for amendment in amendments:
+        for charge in charges.find([amendment.order_id]).values():
+            if charge.leg in amendment.promised_until:
+                charges.amend(charge, amendment)
     if facts:
         # Read again: before the lock somebody may have settled a leg, or held it at another price.
         _settle(tx, facts, charges.find(order_ids), at=at)
