@@ -260,6 +260,8 @@ statements = Table(
     Column("closed_at", UtcDateTime, nullable=False),
     # The statement that this one bills anew, after the platform refused it.
     Column("replaces_id", Id),
+    # What of the contract's advance it takes back.
+    Column("prepaid_cents", Cents, nullable=False, server_default="0"),
     UniqueConstraint("seller_siret", "number"),
 )
 """Closed statements, frozen with copies of their parties."""
@@ -295,6 +297,37 @@ emissions = Table(
 )
 """What a statement's emissions are computed from, frozen with it."""
 Index("statements_by_month", statements.c.contract_id, statements.c.month)
+
+penalties = Table(
+    "penalties",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("contract_id", Id, ForeignKey("contracts.id"), nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("rule_code", Code, nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("cooperative_id", Code, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("computed_at", UtcDateTime, nullable=False),
+    UniqueConstraint("order_id", "leg", "rule_code"),
+)
+"""What deliveries cost their cooperative, with the facts that prove it; added, never edited."""
+
+Index("penalties_by_contract", penalties.c.contract_id, penalties.c.month)
+
+penalty_steps = Table(
+    "penalty_steps",
+    metadata,
+    Column("penalty_id", Id, ForeignKey("penalties.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("status", String(16), nullable=False),
+    Column("amount_cents", Cents, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("content", JSON, nullable=False),
+)
+"""What was done about a penalty: notified, contested, decided, applied; added, never edited."""
 
 documents = Table(
     "documents",

@@ -5,17 +5,19 @@ from pathlib import Path
 from services.billing import api, pages
 from services.billing.handlers import HEARS
 from services.billing.jobs import jobs
-from services.billing.pages import after_closing, month
+from services.billing.pages import after_closing, month, penalties
 from services.billing.settings import BillingSettings
 from services.billing.tables import metadata
 from services.kit.database import Database
 from services.kit.service import Link, Service
 
 ROLE_SCOPES = {
-    "finance": frozenset({"invoices:read", "billing:read", "billing:write", "charges:accept"}),
-    "dispatcher": frozenset({"invoices:read"}),
+    "finance": frozenset({"invoices:read", "billing:read", "billing:write", "charges:accept", "penalties:contest"}),
+    "dispatcher": frozenset({"invoices:read", "penalties:contest"}),
     "department": frozenset({"charges:accept"}),
-    "administrator": frozenset({"invoices:read", "billing:read", "billing:write", "billing:admin", "charges:accept"}),
+    "administrator": frozenset(
+        {"invoices:read", "billing:read", "billing:write", "billing:admin", "charges:accept", "penalties:contest"}
+    ),
 }
 
 
@@ -24,7 +26,7 @@ def billing(settings: BillingSettings) -> Service:
     return Service(
         name="billing",
         database=Database(settings.database_url, metadata),
-        routers=[*api.routers, pages.router, month.router, after_closing.router],
+        routers=[*api.routers, pages.router, month.router, after_closing.router, penalties.router],
         hears=HEARS,
         jobs=jobs(settings),
         problems=api.PROBLEMS,

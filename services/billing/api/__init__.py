@@ -14,6 +14,7 @@ from services.billing.api import (
     indices,
     invoices,
     packs,
+    penalties,
     statements,
 )
 from services.billing.domain import ceiling_errors, errors
@@ -21,7 +22,7 @@ from services.kit.errors import DomainError
 
 routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
 routers += [acceptance.router, after_closing.router, credit_invoices.router]
-routers += [amendments.router, approvals.router, forecast.router, indices.router]
+routers += [amendments.router, approvals.router, forecast.router, indices.router, penalties.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {
@@ -45,6 +46,11 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.VatRateTwice: 422,
     errors.PriceLineTwice: 422,
     errors.LoadKindMisplaced: 422,
+    errors.PenaltyNotFound: 404,
+    errors.PenaltyRuleTwice: 422,
+    errors.PenaltyRuleInvalid: 422,
+    errors.PenaltyReductionInvalid: 422,
+    errors.AdvanceInvalid: 422,
     errors.IndexUnknown: 404,
     errors.IndexValueRefused: 422,
     errors.MonthBeforeContract: 422,

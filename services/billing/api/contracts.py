@@ -26,6 +26,7 @@ from services.billing.api.parts import (
     StructureBody,
     shown,
 )
+from services.billing.api.penalties import AdvanceBody, PenaltyTermsBody
 from services.billing.api.shapes import (
     Amount,
     MonthText,
@@ -180,6 +181,8 @@ class ContractBody(StructureBody):
     ] = 0
     policy: Annotated[PolicyBody, Field(default_factory=PolicyBody)]
     award: AwardBody | None = None
+    penalties: PenaltyTermsBody | None = None
+    advance: AdvanceBody | None = None
 
     def to_domain(self, contract_id: str, *, at: datetime) -> Contract:
         """Return the contract, unchecked."""
@@ -205,6 +208,8 @@ class ContractBody(StructureBody):
             structure=self.structure(),
             policy=self.policy.to_domain(),
             award=self.award.to_domain() if self.award else None,
+            penalties=self.penalties.to_domain() if self.penalties else None,
+            advance=self.advance.to_domain() if self.advance else None,
         )
 
 
@@ -239,6 +244,8 @@ class ContractOut(BaseModel):
     open_until: date
     amendments: list[AmendmentOut]
     warnings: list[str]
+    penalties: PenaltyTermsBody | None
+    advance: AdvanceBody | None
 
     @classmethod
     def of(cls, contract: Contract) -> Self:
@@ -297,6 +304,8 @@ class ContractOut(BaseModel):
             if contract.award
             else [],
             **shown(contract),
+            penalties=PenaltyTermsBody.of(contract.penalties) if contract.penalties else None,
+            advance=AdvanceBody.of(contract.advance) if contract.advance else None,
         )
 
 

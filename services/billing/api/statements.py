@@ -66,6 +66,8 @@ class StatementOut(BaseModel):
     net: str
     tax: str
     gross: str
+    prepaid: str
+    due: str
     taxes: list[TaxOut]
 
     @classmethod
@@ -145,6 +147,8 @@ def _head(statement: Statement) -> dict[str, Any]:
         "net": decimal_text(statement.net_cents),
         "tax": decimal_text(statement.tax_cents),
         "gross": decimal_text(statement.gross_cents),
+        "prepaid": decimal_text(statement.prepaid_cents),
+        "due": decimal_text(statement.due_cents),
         "taxes": [
             TaxOut(
                 vat_percent=percent_text(tax.permille),

@@ -230,3 +230,7 @@ def _comma(amount_cents: int) -> str:
 
 def _text(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+safe_text = _text
+"""Text as a spreadsheet may have it, for the other documents."""

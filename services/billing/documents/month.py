@@ -131,6 +131,7 @@ def invoice_of(statement: Statement, delivery_list: bytes = b"") -> Invoice:
         exemption_text=mention("exemption-text", day),
         exemption_code=mention("exemption-code", day),
         lines=_lines(statement.items),
+        prepaid_cents=statement.prepaid_cents,
         allowances=tuple(
             Allowance(
                 allowance.amount_cents,

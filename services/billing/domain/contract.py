@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
+from services.billing.domain.advance import AdvanceTerms
 from services.billing.domain.amendment import Amendment
 from services.billing.domain.award import Award
 from services.billing.domain.emissions import Baseline
@@ -37,6 +39,9 @@ from services.billing.domain.invoicing import (
 from services.billing.domain.policy import HoldPolicy
 from services.billing.domain.structure import Structure
 from services.kit.errors import DomainError, refuse_all
+
+if TYPE_CHECKING:  # months are a statement's word, and statements know contracts
+    from services.billing.domain.penalty import PenaltyTerms
 
 DEFAULT_ALERT_PERCENTS = (50, 75, 90, 100)
 LA_POSTE_SIREN = "356000000"
@@ -168,6 +173,8 @@ class Contract:
     co2_baseline: Baseline = Baseline.SHARED_VAN
     load_masses: tuple[LoadMass, ...] = ()
     verification_days: int = 0
+    penalties: "PenaltyTerms | None" = None
+    advance: AdvanceTerms | None = None
     structure: Structure = WHOLE
     policy: HoldPolicy = NO_POLICY
     amendments: tuple[Amendment, ...] = ()
@@ -238,6 +245,12 @@ class Contract:
         faults.extend(self.structure.faults(self.starts_on, self.ends_on, self.ceiling_cents, departments))
         if self.award is not None:
             faults.extend(self.award.faults([cooperative.id for cooperative in self.cooperatives]))
+        if self.penalties is not None:
+            faults.extend(self.penalties.check())
+        if self.advance is not None:
+            faults.extend(self.advance.check())
+            if self.advance.cooperative_id not in ("", *(party.id for party in self.cooperatives)):
+                faults.append(SellerNotInContract(self.advance.cooperative_id, self.reference))
         refuse_all(faults)
 
     def check_order(self, department_id: str, service_dates: Sequence[date]) -> None:

@@ -1,7 +1,7 @@
 """What billing refuses, by name."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from services.billing.domain.money import in_french
 from services.kit.errors import DomainError
@@ -905,4 +905,125 @@ class IndexValueDefinitive(DomainError):
             "vérifiez le mois.",
             index_id=index_id,
             month=month,
+        )
+
+
+class PenaltyRuleTwice(DomainError):
+    """Two penalty rules have the same code."""
+
+    code = "penalty-rule-twice"
+    title = "Règle de pénalité citée deux fois"
+
+    def __init__(self, rule_code: str, pointer: str) -> None:
+        super().__init__(f"La règle « {rule_code} » figure deux fois : donnez un code à chacune.", pointer=pointer)
+
+
+class PenaltyRuleInvalid(DomainError):
+    """A penalty rule says no amount, two of them, or a period that ends before it starts."""
+
+    code = "penalty-rule-invalid"
+    title = "Règle de pénalité invalide"
+
+    def __init__(self, rule_code: str, pointer: str) -> None:
+        super().__init__(
+            f"La règle « {rule_code} » doit avoir un montant par livraison, ou un taux par jour si elle compte les "
+            "jours de retard, et une période à l'endroit : corrigez-la.",
+            pointer=pointer,
+        )
+
+
+class PenaltyNotFound(DomainError):
+    """No such penalty, or not the caller's."""
+
+    code = "penalty-not-found"
+    title = "Pénalité introuvable"
+
+    def __init__(self, penalty_id: str) -> None:
+        super().__init__("Cette pénalité n'existe pas, ou ne vous concerne pas.", penalty_id=penalty_id)
+
+
+class NoPenaltyTerms(DomainError):
+    """The contract has no penalties."""
+
+    code = "no-penalty-terms"
+    title = "Marché sans pénalités"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"Le marché {reference} ne prévoit pas de pénalités : il n'y a rien à liquider.")
+
+
+class PenaltyStepRefused(DomainError):
+    """A penalty is computed, notified, perhaps contested, decided, then applied; in this order."""
+
+    code = "penalty-step-refused"
+    title = "Étape impossible"
+
+    def __init__(self, status: str, wanted: str) -> None:
+        super().__init__(
+            f"La pénalité est à l'étape « {STATUS_WORDS[status]} » : elle ne peut pas passer à l'étape "
+            f"« {STATUS_WORDS[wanted]} ». Suivez l'ordre : notification, contestation éventuelle, décision, "
+            "application.",
+            status=status,
+        )
+
+
+STATUS_WORDS = {
+    "computed": "calculée",
+    "notified": "notifiée",
+    "contested": "contestée",
+    "waived": "abandonnée",
+    "reduced": "réduite",
+    "confirmed": "confirmée",
+    "applied": "appliquée",
+}
+"""A penalty's stages, in French."""
+
+
+class PenaltyDecisionTooEarly(DomainError):
+    """The cooperative may still answer."""
+
+    code = "penalty-decision-too-early"
+    title = "Décision trop tôt"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(
+            f"La coopérative peut répondre jusqu'au {_day(until.date())} : décidez ensuite, ou dès qu'elle a répondu.",
+            until=until.isoformat(),
+        )
+
+
+class PenaltyReductionInvalid(DomainError):
+    """A reduction says an amount below the computed one; other decisions say none."""
+
+    code = "penalty-reduction-invalid"
+    title = "Montant réduit invalide"
+
+    def __init__(self, computed_cents: int) -> None:
+        super().__init__(
+            f"Donnez un montant réduit, supérieur à zéro et inférieur à {in_french(computed_cents)}, pour une "
+            "réduction seulement.",
+            pointer="/amount",
+        )
+
+
+class PenaltyNotDue(DomainError):
+    """The exemption or the cap leaves nothing of it."""
+
+    code = "penalty-not-due"
+    title = "Pénalité non exigible"
+
+    def __init__(self) -> None:
+        super().__init__("L'exonération ou le plafond du marché ne laisse rien à appliquer de cette pénalité.")
+
+
+class AdvanceInvalid(DomainError):
+    """An advance is above zero, and taken back between two ascending percentages."""
+
+    code = "advance-invalid"
+    title = "Avance invalide"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Donnez une avance supérieure à zéro, et deux pourcentages croissants, de 0 à 100, pour sa résorption.",
+            pointer="/advance",
         )

@@ -156,6 +156,13 @@ class Statement:
     allowances: tuple[Allowance, ...] = ()
     replaces: str = ""
     scopes: tuple[ScopeGauge, ...] = ()
+    prepaid_cents: int = 0
+    """What of it was paid in advance (BT-113); no line, and no part of any total."""
+
+    @property
+    def due_cents(self) -> int:
+        """What is left to pay, including tax."""
+        return self.gross_cents - self.prepaid_cents
 
     @property
     def net_cents(self) -> int:

@@ -119,7 +119,7 @@ def _clock(view: View, statement: Statement, today: date) -> Clock:
         issued_on=statement.issued_on,
         executed_on=statement.last_day,
         buyer_kind=statement.buyer.kind,
-        principal_cents=max(0, statement.gross_cents - int(credited_cents)),
+        principal_cents=max(0, statement.due_cents - int(credited_cents)),
         rows=rows_of("payment"),
         local_date=Contracts(view).get(statement.contract_id).local_date,
         today=today,

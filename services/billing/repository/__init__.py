@@ -38,6 +38,7 @@ from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, 
 from services.billing.domain.statement import Allowance, DepartmentTotal, Gauge, Item, Month, ScopeGauge, Statement
 from services.billing.domain.structure import Structure
 from services.billing.repository import parties
+from services.billing.repository import penalties as penal
 from services.billing.repository import terms as more_terms
 from services.billing.tables import (
     balances,
@@ -540,6 +541,7 @@ class Statements:
             "month": str(statement.month),
             "net_cents": statement.net_cents,
             "tax_cents": statement.tax_cents,
+            "prepaid_cents": statement.prepaid_cents,
             "content": _from_statement(statement),
             "closed_at": statement.closed_at,
             "replaces_id": replaces_id,
@@ -654,6 +656,8 @@ def _terms(contract: Contract) -> Json:
         "load_masses": [{"load_kind": mass.load_kind, "grams": mass.grams} for mass in contract.load_masses],
         "verification_days": contract.verification_days,
         **more_terms.written(contract),
+        "penalties": contract.penalties and penal.from_terms(contract.penalties),
+        "advance": contract.advance and penal.from_advance(contract.advance),
     }
 
 
@@ -683,6 +687,8 @@ def contract_of(row: Row[Any]) -> Contract:
         load_masses=tuple(LoadMass(**mass) for mass in terms.get("load_masses", ())),
         verification_days=terms.get("verification_days", 0),
         **more_terms.read(terms),
+        penalties=penal.terms_of(terms["penalties"]) if terms.get("penalties") else None,
+        advance=penal.advance_of(terms["advance"]) if terms.get("advance") else None,
     )
 
 
@@ -925,6 +931,7 @@ def _from_statement(statement: Statement) -> Json:
             for allowance in statement.allowances
         ],
         "replaces": statement.replaces,
+        "prepaid_cents": statement.prepaid_cents,
     }
 
 
@@ -963,4 +970,5 @@ def statement_of(row: Row[Any]) -> Statement:
         scopes=tuple(
             ScopeGauge(scope["key"], scope["name"], Gauge(**scope["gauge"])) for scope in content.get("scopes", ())
         ),
+        prepaid_cents=content.get("prepaid_cents", 0),
     )

@@ -41,7 +41,8 @@ from services.billing.repository import (
     Terms,
 )
 from services.billing.repository.approvals import Approvals
-from services.billing.use_cases import emissions
+from services.billing.use_cases import emissions, penalties
+from services.billing.use_cases.advance import prepaid
 from services.billing.use_cases.invoicing import issue_invoice
 from services.kit.database import Transaction
 from services.kit.errors import DomainError, NotYet, Refusals, refuse_all
@@ -412,12 +413,14 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
             scopes=ScopeGauge.all_of(moved.ceiling),
             at=at,
         )
+        statement = prepaid(tx, contract, moved.ceiling, statement)
         closed.add(statement)
         charges.put_on(statement, month.last_day, silent_until)
         emissions.freeze(tx, statement, contract)
         issue_invoice(tx, statement, by_seller[seller.id], at=at)
         outbox.add(tx, messages.statement_closed(statement))
         statements.append(statement)
+    penalties.compute(tx, contract, month, at=at)
     closed.mark_closed(contract_id, month, at=at)
     keep(tx, moved, at=at)
     return Closing(contract_id, month, tuple(statements), is_new=True)

@@ -16,6 +16,7 @@ from services.billing.repository import Ceilings, Statements
 from services.billing.repository.credit_notes import CreditNotes
 from services.billing.repository.statuses import Statuses
 from services.billing.use_cases import leg_amount
+from services.billing.use_cases.advance import prepaid
 from services.billing.use_cases.invoicing import issue_credit, issue_invoice
 from services.kit.database import Transaction
 from services.kit.events import outbox
@@ -108,6 +109,7 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
         at=at,
         replaces=refused.number,
     )
+    statement = prepaid(tx, contract, moved.ceiling, statement)
     closed.add(statement, replaces_id=refused.id)
     notes.put_on(statement.id, billed)
     issue_invoice(tx, statement, billed, at=at)
