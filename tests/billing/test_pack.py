@@ -359,7 +359,7 @@ def test_a_pack_holds_everything_that_is_kept_and_its_manifest(database: Databas
 def test_a_pack_is_the_same_bytes_each_time(database: Database, statement: Statement) -> None:
     first = zipped(database, statement)
     assert zipped(database, statement) == first
-    # And even when all of it is rendered anew.
+    # And even when all that can be rendered anew is.
     with database.transaction() as tx:
-        tx.execute(documents_table.delete())
+        tx.execute(documents_table.delete().where(documents_table.c.format.in_([kind.format for kind in pack.KINDS])))
     assert zipped(database, statement) == first

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from services.billing.documents import _comma, _day, _text
 from services.billing.documents.invoice import FREE_TEXT, Attachment, Invoice, Line, Note, credit_note
-from services.billing.documents.mentions import mention
 from services.billing.documents.month import LUMP_SUM, MOST_ATTACHED_BYTES, category, invoice_of
 from services.billing.domain.credit_note import CreditNote
+from services.billing.domain.legal import rows_of
+from services.billing.domain.payment import delay_days
 from services.billing.domain.statement import Item, Statement
 
 HEADERS = (
@@ -43,7 +44,7 @@ def credit_of(note: CreditNote, statement: Statement) -> Invoice:
         original,
         number=note.number,
         issued_on=note.issued_on,
-        due_on=note.issued_on + timedelta(days=int(mention("payment-days", note.issued_on))),
+        due_on=note.issued_on + timedelta(days=delay_days(rows_of("payment"), note.buyer.kind, note.issued_on)),
         lines=[_line(str(index), item) for index, item in enumerate(note.items, start=1)],
         notes=[
             *(one for one in original.notes if one.code != FREE_TEXT),
