@@ -12,7 +12,8 @@ from services.billing.documents.validation import fatal, validate
 from services.billing.domain.advance import AdvanceTerms
 from services.billing.domain.charge import Amendment
 from services.billing.domain.contract import Contract
-from services.billing.domain.penalty import Penalty, PenaltyRule, PenaltyTerms, Trigger
+from services.billing.domain.penalty import Penalty
+from services.billing.domain.penalty_terms import PenaltyRule, PenaltyTerms, Trigger
 from services.billing.domain.statement import Month, Statement
 from services.billing.domain.status import Status, ToldStatus
 from services.billing.queries import Sight, get_document

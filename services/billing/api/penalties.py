@@ -10,16 +10,8 @@ from services.billing.api.shapes import Amount, MonthText, PartyId, fresh
 from services.billing.documents import penalties as documents
 from services.billing.domain.advance import AdvanceTerms
 from services.billing.domain.money import cents, decimal_text
-from services.billing.domain.penalty import (
-    CapBase,
-    Cause,
-    Penalty,
-    PenaltyRule,
-    PenaltyStatement,
-    PenaltyTerms,
-    Status,
-    Trigger,
-)
+from services.billing.domain.penalty import Cause, Penalty, PenaltyStatement, Status
+from services.billing.domain.penalty_terms import CapBase, PenaltyRule, PenaltyTerms, Trigger
 from services.billing.domain.statement import Month
 from services.billing.queries import Sight
 from services.billing.queries import penalties as queries

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 from services.billing.domain.advance import AdvanceTerms
@@ -36,12 +35,10 @@ from services.billing.domain.invoicing import (
     regime_on,
     seller_faults,
 )
+from services.billing.domain.penalty_terms import PenaltyTerms
 from services.billing.domain.policy import HoldPolicy
 from services.billing.domain.structure import Structure
 from services.kit.errors import DomainError, refuse_all
-
-if TYPE_CHECKING:  # months are a statement's word, and statements know contracts
-    from services.billing.domain.penalty import PenaltyTerms
 
 DEFAULT_ALERT_PERCENTS = (50, 75, 90, 100)
 LA_POSTE_SIREN = "356000000"
@@ -173,7 +170,7 @@ class Contract:
     co2_baseline: Baseline = Baseline.SHARED_VAN
     load_masses: tuple[LoadMass, ...] = ()
     verification_days: int = 0
-    penalties: "PenaltyTerms | None" = None
+    penalties: PenaltyTerms | None = None
     advance: AdvanceTerms | None = None
     structure: Structure = WHOLE
     policy: HoldPolicy = NO_POLICY

@@ -10,16 +10,8 @@ from sqlalchemy import Row, insert, select
 from services.billing.domain.advance import AdvanceTerms
 from services.billing.domain.charge import Charge, Source
 from services.billing.domain.errors import PenaltyNotFound
-from services.billing.domain.penalty import (
-    CapBase,
-    Cause,
-    Penalty,
-    PenaltyRule,
-    PenaltyTerms,
-    Status,
-    Step,
-    Trigger,
-)
+from services.billing.domain.penalty import Cause, Penalty, Status, Step
+from services.billing.domain.penalty_terms import CapBase, PenaltyRule, PenaltyTerms, Trigger
 from services.billing.domain.statement import Month
 from services.billing.tables import charges, penalties, penalty_steps, statements
 from services.kit.database import Transaction, View

@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 from services.billing.domain.charge import Charge, Fact, Settlement
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import PenaltyDecisionTooEarly, PenaltyNotDue, PenaltyStepRefused
-from services.billing.domain.penalty import (
-    CapBase,
-    Cause,
-    Penalty,
-    PenaltyRule,
-    PenaltyTerms,
-    Status,
-    Trigger,
-    assess,
-    liquidate,
-)
+from services.billing.domain.penalty import Cause, Penalty, Status, assess, liquidate
+from services.billing.domain.penalty_terms import CapBase, PenaltyRule, PenaltyTerms, Trigger
 from services.billing.domain.price_list import PriceLine, Unit
 from services.billing.domain.statement import Month
 from tests.billing.builders import a_charge, a_contract, a_leg_to_price, a_price_list, failed, handed_over, lapsed
