@@ -95,6 +95,14 @@ async def test_a_closed_statement_is_followed_credited_and_billed_anew(house: Ho
         assert (await finance.post(f"{page}/avoirs", data=unreadable)).status_code == 422
 
 
+async def test_without_days_to_verify_what_waits_is_of_today(house: House) -> None:
+    contract = register(house.database, a_contract())
+    async with house.finance() as finance:
+        shown = text_of(await finance.get(f"/finances/contrats/{contract.id}/mois"))
+    assert "En attente : constatés aujourd'hui" in shown
+    assert "0 jour" not in shown
+
+
 async def test_who_may_not_decide_sees_no_button(house: House, contract: Contract) -> None:
     order_id = delivered(house, contract, "C-0")
     reader = {"scopes": ["billing:read"], "is_machine": True}
