@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench import big_days, http, lane, month, planning, replan, startup, travel
+from bench import big_days, holds, http, lane, month, planning, replan, startup, travel
 
 if __name__ == "__main__":
     startup.main()
@@ -10,6 +10,7 @@ if __name__ == "__main__":
     asyncio.run(lane.measure_sqlite())
     asyncio.run(lane.measure_postgres())
     travel.main()
+    holds.main([])
     month.main([])
     replan.main()
     big_days.main([])

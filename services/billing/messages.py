@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -192,7 +193,9 @@ def _instant(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
 
 
+@lru_cache(maxsize=256)
 def _stamp(instant: datetime) -> Timestamp:
+    """Return an instant as events carry it; who is given it copies it, and never changes it."""
     stamp = Timestamp()
     stamp.FromDatetime(instant)
     return stamp

@@ -268,13 +268,16 @@ def many_values(insert: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[st
             start += size
 
 
-def insert_all(tx: Transaction, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+def insert_all(
+    tx: Transaction, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] | None = None
+) -> None:
     """Insert many rows at the storage's own speed: one statement for hundreds, or COPY.
 
-    Each row has one value for every column but an identity, in order, as the driver takes it: no column type looks at
-    them, so instants and JSON are given as text.
+    Each row has one value for each of `columns`, or without them for every column but an identity, in order, as the
+    driver takes it: no column type looks at them, so instants and JSON are given as text.
     """
-    columns = [column.name for column in table.columns if column is not table.autoincrement_column]
+    if columns is None:
+        columns = [column.name for column in table.columns if column is not table.autoincrement_column]
     names = ", ".join(f'"{name}"' for name in columns)
     if tx.dialect == "sqlite":
         for statement, values in many_values(f"INSERT INTO {table.name} ({names})", rows):

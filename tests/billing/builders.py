@@ -9,7 +9,7 @@ from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.billing import use_cases
-from services.billing.domain.charge import Charge, Fact, FactKind, Order, OrderedLeg, Place, held
+from services.billing.domain.charge import ORDER_PLACED, Charge, Fact, FactKind, Order, OrderedLeg, Place, Source
 from services.billing.domain.contract import Buyer, ChargeRules, Contract, Cooperative, Department, VatRate
 from services.billing.domain.invoicing import Contact, DirectoryEntry, PostalAddress, VatRegime, vat_number_of
 from services.billing.domain.price_list import LegToPrice, Load, PriceLine, PriceList, Unit
@@ -134,7 +134,22 @@ def a_charge(contract: Contract, leg: LegToPrice | None = None, price_list: Pric
     """Return the charge of a one-leg order, held and not settled."""
     asked = leg or a_leg_to_price()
     estimate = (price_list or a_price_list()).price(asked)
-    return held(an_order(contract, legs=[asked]), [estimate], at=NOON)[0]
+    order = an_order(contract, legs=[asked])
+    (ordered,) = order.legs
+    return Charge(
+        order_id=order.id,
+        leg=asked.number,
+        contract_id=contract.id,
+        department_id=order.department_id,
+        reference=order.reference,
+        service_date=asked.service_date,
+        origin=ordered.origin,
+        destination=ordered.destination,
+        needs_trailer=asked.needs_trailer,
+        estimate=estimate,
+        held_at=NOON,
+        sources=(Source("", ORDER_PLACED, NOON),),
+    )
 
 
 def handed_over(order_id: str, leg: int = 1, **changes: Any) -> Fact:

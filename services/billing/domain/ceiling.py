@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from services.billing.domain.ceiling_errors import MaximumBelowCommitted
 from services.billing.domain.errors import CeilingExceeded
 from services.billing.domain.ledger import Account, Entry
+from services.billing.domain.money import percent_of
 from services.kit.errors import DomainError, refuse_all
 
 NO_SCOPES: Mapping[int, tuple[str, ...]] = {}
@@ -122,6 +123,28 @@ class Ceiling:
         amounts = [LegAmount(order_id, leg, cents, scopes_by_leg.get(leg, ())) for leg, cents in cents_by_leg.items()]
         self._check(amounts)
         return self._moved(self._entries(Account.AVAILABLE, Account.HELD, amounts, cause))
+
+    def hold_together(self, amounts: Sequence[LegAmount], *, cause: str, reserve_percent: int = 0) -> Movement | None:
+        """Set the estimates of many orders aside in one step, leaving so much of every maximum.
+
+        None when they do not all fit, or reach an alert level: then it matters which one of them does. As no amount is
+        below zero, what fits as a whole fits one by one.
+        """
+        cents_by_scopes: dict[tuple[str, ...], int] = {}
+        for amount in amounts:
+            cents_by_scopes[amount.scopes] = cents_by_scopes.get(amount.scopes, 0) + amount.amount_cents
+        held = replace(self, held_cents=self.held_cents + sum(cents_by_scopes.values()))
+        scopes = []
+        for scope in self.scopes:
+            cents = sum(cents for keys, cents in cents_by_scopes.items() if scope.key in keys)
+            scopes.append(replace(scope, held_cents=scope.held_cents + cents) if cents else scope)
+        held = replace(held, scopes=tuple(scopes))
+        for (_, now), (_, before) in zip(held.everywhere, self.everywhere, strict=True):
+            kept_cents = percent_of(now.ceiling_cents, reserve_percent)
+            is_beyond = now.committed_cents > before.committed_cents and now.left_cents < kept_cents
+            if is_beyond or _reached(now, self.alert_percents) != before.reached_percent:
+                return None
+        return Movement(held, self._entries(Account.AVAILABLE, Account.HELD, amounts, cause))
 
     def settle(
         self, order_id: str, leg: int, *, held_cents: int, owed_cents: int, cause: str, scopes: tuple[str, ...] = ()

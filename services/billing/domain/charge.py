@@ -3,10 +3,11 @@
 A charge can be replayed: it keeps the price list's version, the quantities, the rule and the facts it was settled on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from services.billing.domain.contract import Contract
 from services.billing.domain.emissions import Ridden
@@ -82,6 +83,20 @@ class Amendment:
     event_id: str = ""
 
 
+class HeldLeg(NamedTuple):
+    """How one leg is held: its estimate, all that is set aside for it, its lot, the keys of the scopes it counts in."""
+
+    number: int
+    estimate: Estimate
+    held_cents: int
+    lot: int
+    scopes: tuple[str, ...]
+
+
+ORDER_PLACED = "orders.v1.OrderPlaced"
+"""Type of the event that asks for a hold, and the cause of its entries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """An event that a charge rests on."""
@@ -91,8 +106,7 @@ class Source:
     occurred_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class HoldDecision:
+class HoldDecision(NamedTuple):
     """The one decision about an order. `refusal_code` and `refusal` are empty when it was held."""
 
     order_id: str
@@ -329,39 +343,6 @@ class Charge:
         if not amount_cents:
             return replace(settlement, outcome=Outcome.RELEASED)
         return replace(settlement, lines=(_share(outcome, percent, amount_cents, fact.reason),))
-
-
-def held(
-    order: Order,
-    estimates: Sequence[Estimate],
-    *,
-    at: datetime,
-    margins_cents: Sequence[int] = (),
-    lots: Sequence[int] = (),
-) -> tuple[Charge, ...]:
-    """Return the charges of an order whose estimates were held, leg by leg."""
-    margins_cents, lots = margins_cents or [0] * len(estimates), lots or [0] * len(estimates)
-    return tuple(
-        Charge(
-            order_id=order.id,
-            leg=leg.to_price.number,
-            contract_id=order.contract_id,
-            department_id=order.department_id,
-            reference=order.reference,
-            service_date=leg.to_price.service_date,
-            origin=leg.origin,
-            destination=leg.destination,
-            needs_trailer=leg.to_price.needs_trailer,
-            estimate=estimate,
-            held_at=at,
-            margin_cents=margin_cents,
-            lot=lot,
-            ordered_at=order.placed_at,
-            promised_until=leg.promised_until,
-            sources=(Source(order.event_id, "orders.v1.OrderPlaced", order.placed_at or at),),
-        )
-        for leg, estimate, margin_cents, lot in zip(order.legs, estimates, margins_cents, lots, strict=True)
-    )
 
 
 def _decide(fact: Fact, contract: Contract) -> tuple[Outcome, Rule, int]:

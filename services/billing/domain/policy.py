@@ -33,7 +33,7 @@ class HoldPolicy:
 
     def margin_of(self, estimate_cents: int) -> int:
         """Return what is held on top of an estimate."""
-        return percent_of(estimate_cents, self.margin_percent)
+        return percent_of(estimate_cents, self.margin_percent) if self.margin_percent else 0
 
     def concerns(self, ceiling: Ceiling, asked: Sequence[LegAmount]) -> list[DomainError]:
         """Return why an order may not pass by itself, before it is held: nothing when it may."""

@@ -1,22 +1,29 @@
 """Whole aggregates in and out: contracts with their prices, ceilings, charges, statements."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
+from pydantic_core import to_json
+from sqlalchemy import JSON, ColumnElement, Row, String, and_, bindparam, cast, func, insert, or_, select, update
 
 from services.billing.domain.ceiling import Ceiling, Movement, Scope
 from services.billing.domain.charge import (
+    ORDER_PLACED,
     Acceptance,
     Amendment,
     Charge,
     ChargedLine,
     Cut,
     FactKind,
+    HeldLeg,
     HoldDecision,
+    Order,
+    OrderedLeg,
     Outcome,
     Place,
     Rule,
@@ -54,7 +61,7 @@ from services.billing.tables import (
     statement_counts,
     statements,
 )
-from services.kit.database import Transaction, View, insert_new
+from services.kit.database import Transaction, View, insert_all, insert_new
 
 Json = dict[str, Any]
 
@@ -222,8 +229,7 @@ class Ceilings:
 
     def book(self, entries: Sequence[Entry], *, at: datetime) -> None:
         """Add entries to the ledger, just before the commit: nothing reads them in the transaction that makes them."""
-        for entry in entries:
-            self._tx.gather(_write_entries, (entry, at))
+        self._tx.gather(_write_entries, (entries, at))
 
 
 MOST_TERMS_KEPT = 1000
@@ -289,24 +295,32 @@ def _figures(one: Ceiling | Scope) -> Json:
     }
 
 
-def _write_entries(tx: Transaction, booked: list[tuple[Entry, datetime]]) -> None:
-    tx.execute(
-        insert(ledger),
-        [
-            {
-                "contract_id": entry.contract_id,
-                "source": entry.source.value,
-                "target": entry.target.value,
-                "amount_cents": entry.amount_cents,
-                "cause": entry.cause,
-                "order_id": entry.order_id,
-                "leg": entry.leg,
-                "booked_at": at,
-                "scopes": " ".join(entry.scopes),
-            }
-            for entry, at in booked
-        ],
-    )
+def _write_entries(tx: Transaction, booked: list[tuple[Sequence[Entry], datetime]]) -> None:
+    rows = [
+        (
+            entry.contract_id,
+            entry.source.value,
+            entry.target.value,
+            entry.amount_cents,
+            entry.cause,
+            entry.order_id,
+            entry.leg,
+            _instant_text(at),
+            " ".join(entry.scopes),
+        )
+        for entries, at in booked
+        for entry in entries
+    ]
+    insert_all(tx, ledger, rows, _ENTRY)
+
+
+_ENTRY = ("contract_id", "source", "target", "amount_cents", "cause", "order_id", "leg", "booked_at", "scopes")
+
+
+@lru_cache(maxsize=256)
+def _instant_text(at: datetime) -> str:
+    """Write an instant as both drivers take it, and as `UtcDateTime` writes it."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 class Charges:
@@ -317,26 +331,32 @@ class Charges:
 
     def decided(self, order_ids: Sequence[str]) -> dict[str, bool]:
         """Return which of these orders were decided, and whether they were held."""
-        rows = self._tx.execute(select(holds.c.order_id, holds.c.is_held).where(holds.c.order_id.in_(order_ids)))
+        statement = _DECIDED_SQLITE if self._tx.dialect == "sqlite" else _DECIDED_POSTGRES
+        rows = self._tx.execute(statement, {"order_ids": json.dumps(order_ids)})
         return {row.order_id: row.is_held for row in rows}
 
-    def add(self, decisions: Sequence[HoldDecision], held: Sequence[Charge]) -> None:
+    def add(self, decided: Sequence[tuple[HoldDecision, Order, Sequence[HeldLeg]]]) -> None:
         """Add decisions about orders, and the legs of those that were held."""
-        self._tx.execute(insert(holds), [_from_decision(decision) for decision in decisions])
-        if held:
-            self._tx.execute(insert(charges), [_from_charge(charge) for charge in held])
+        insert_all(self._tx, holds, [_from_decision(decision) for decision, _, _ in decided], _DECISION)
+        rows = [
+            _from_held(order, leg, held, decision.decided_at)
+            for decision, order, legs in decided
+            for leg, held in zip(order.legs, legs, strict=bool(legs))
+        ]
+        insert_all(self._tx, charges, rows, _HELD)
 
     def amend(self, charge: Charge, amendment: Amendment) -> None:
         """Keep a leg's new promise and the event that made it."""
-        promised = replace(
-            charge,
-            promised_until=amendment.promised_until[charge.leg],
-            sources=(*charge.sources, Source(amendment.event_id, "orders.v1.OrderAmended", amendment.amended_at)),
+        sources = (*charge.sources, Source(amendment.event_id, "orders.v1.OrderAmended", amendment.amended_at))
+        facts = _from_facts(
+            charge.ordered_at.isoformat() if charge.ordered_at else None,
+            amendment.promised_until[charge.leg],
+            [_from_source(source.event_id, source.type, source.occurred_at.isoformat()) for source in sources],
         )
         self._tx.execute(
             update(charges)
             .where(charges.c.order_id == charge.order_id, charges.c.leg == charge.leg)
-            .values(facts=_from_facts(promised))
+            .values(facts=facts)
         )
 
     def find(self, order_ids: Collection[str]) -> dict[tuple[str, int], Charge]:
@@ -407,7 +427,7 @@ class Charges:
                     "at_leg": charge.leg,
                     "new_list": estimate.price_list_id,
                     "new_version": estimate.price_list_version,
-                    "new_estimate": _from_estimate(estimate),
+                    "new_estimate": _from_lines(estimate.lines),
                     "new_held": held_cents,
                 }
                 for charge, estimate, held_cents in estimates
@@ -460,6 +480,11 @@ def _may_be_invoiced(until: date, silent_until: date) -> ColumnElement[bool]:
     )
 
 
+# All ids in one parameter: a place for each would make the statement another one for each number of them.
+_AMONG = bindparam("order_ids", type_=String)
+_DECIDED = select(holds.c.order_id, holds.c.is_held)
+_DECIDED_SQLITE = _DECIDED.where(holds.c.order_id.in_(select(func.json_each(_AMONG).table_valued("value").c.value)))
+_DECIDED_POSTGRES = _DECIDED.where(holds.c.order_id.in_(select(func.json_array_elements_text(cast(_AMONG, JSON)))))
 _CHARGE = (
     select(charges, balances.c.terms_id)
     .join_from(charges, balances, balances.c.contract_id == charges.c.contract_id)
@@ -732,7 +757,7 @@ def _price_list(row: Row[Any]) -> PriceList:
     )
 
 
-def _from_estimate(estimate: Estimate) -> list[Json]:
+def _from_lines(lines: Sequence[PricedLine]) -> list[Json]:
     return [
         {
             "code": line.code,
@@ -742,60 +767,107 @@ def _from_estimate(estimate: Estimate) -> list[Json]:
             "unit_price_cents": line.unit_price_cents,
             "load_kind": line.load_kind,
         }
-        for line in estimate.lines
+        for line in lines
     ]
 
 
-def _from_decision(decision: HoldDecision) -> Json:
+@lru_cache(maxsize=1024)
+def _estimate_text(lines: tuple[PricedLine, ...]) -> str:
+    return to_json(_from_lines(lines)).decode()
+
+
+def _from_decision(decision: HoldDecision) -> tuple[Any, ...]:
+    return (
+        decision.order_id,
+        decision.contract_id,
+        decision.department_id,
+        decision.reference,
+        decision.is_held,
+        decision.refusal_code,
+        decision.refusal,
+        decision.asked_cents,
+        decision.left_cents,
+        _instant_text(decision.decided_at),
+    )
+
+
+_DECISION = (
+    "order_id",
+    "contract_id",
+    "department_id",
+    "reference",
+    "is_held",
+    "refusal_code",
+    "refusal",
+    "asked_cents",
+    "left_cents",
+    "decided_at",
+)
+
+
+def _from_held(order: Order, leg: OrderedLeg, held: HeldLeg, at: datetime) -> tuple[Any, ...]:
+    placed_at = order.placed_at.isoformat() if order.placed_at else None
+    placed = _from_source(order.event_id, ORDER_PLACED, placed_at or at.isoformat())
+    return (
+        order.id,
+        held.number,
+        order.contract_id,
+        order.department_id,
+        order.reference,
+        leg.to_price.service_date.isoformat(),
+        leg.origin.site_id,
+        leg.origin.name,
+        leg.destination.site_id,
+        leg.destination.name,
+        leg.to_price.needs_trailer,
+        held.estimate.price_list_id,
+        held.estimate.price_list_version,
+        _estimate_text(held.estimate.lines),
+        held.held_cents,
+        _instant_text(at),
+        to_json(_from_facts(placed_at, leg.promised_until, [placed])).decode(),
+        0,
+        False,
+        "",
+        held.lot,
+    )
+
+
+_HELD = (
+    "order_id",
+    "leg",
+    "contract_id",
+    "department_id",
+    "reference",
+    "service_date",
+    "origin_site_id",
+    "origin_name",
+    "destination_site_id",
+    "destination_name",
+    "needs_trailer",
+    "price_list_id",
+    "price_list_version",
+    "estimate",
+    "held_cents",
+    "held_at",
+    "facts",
+    "amount_cents",
+    "is_billable",
+    "cooperative_id",
+    "lot",
+)
+
+
+def _from_facts(ordered_at: str | None, promised_until: datetime | None, sources: Sequence[Json]) -> Json:
     return {
-        "order_id": decision.order_id,
-        "contract_id": decision.contract_id,
-        "department_id": decision.department_id,
-        "reference": decision.reference,
-        "is_held": decision.is_held,
-        "refusal_code": decision.refusal_code,
-        "refusal": decision.refusal,
-        "asked_cents": decision.asked_cents,
-        "left_cents": decision.left_cents,
-        "decided_at": decision.decided_at,
+        "ordered_at": ordered_at,
+        "promised_until": promised_until and promised_until.isoformat(),
+        "sources": sources,
     }
 
 
-def _from_charge(charge: Charge) -> Json:
-    return {
-        "order_id": charge.order_id,
-        "leg": charge.leg,
-        "contract_id": charge.contract_id,
-        "department_id": charge.department_id,
-        "reference": charge.reference,
-        "service_date": charge.service_date,
-        "origin_site_id": charge.origin.site_id,
-        "origin_name": charge.origin.name,
-        "destination_site_id": charge.destination.site_id,
-        "destination_name": charge.destination.name,
-        "needs_trailer": charge.needs_trailer,
-        "price_list_id": charge.estimate.price_list_id,
-        "price_list_version": charge.estimate.price_list_version,
-        "estimate": _from_estimate(charge.estimate),
-        "held_cents": charge.held_cents,
-        "held_at": charge.held_at,
-        "facts": _from_facts(charge),
-        "amount_cents": 0,
-        "is_billable": False,
-        "cooperative_id": "",
-        "lot": charge.lot,
-    }
-
-
-def _from_facts(charge: Charge) -> Json:
-    return {
-        "ordered_at": charge.ordered_at and charge.ordered_at.isoformat(),
-        "promised_until": charge.promised_until and charge.promised_until.isoformat(),
-        "sources": [
-            {"event_id": source.event_id, "type": source.type, "occurred_at": source.occurred_at.isoformat()}
-            for source in charge.sources
-        ],
-    }
+def _from_source(event_id: str, kind: str, occurred_at: str) -> Json:
+    return {"event_id": event_id, "type": kind, "occurred_at": occurred_at}
 
 
 def _instant(text: str | None) -> datetime | None:

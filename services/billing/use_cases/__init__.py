@@ -7,17 +7,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from services.billing import messages
 from services.billing.domain import acceptance as verifying
-from services.billing.domain import charge as charging
 from services.billing.domain import price_list as pricing
 from services.billing.domain import statement as closing
 from services.billing.domain.approval import Approval
 from services.billing.domain.ceiling import Ceiling, LegAmount, Movement, Scope
 from services.billing.domain.ceiling_errors import HoldExpired
-from services.billing.domain.charge import Amendment, Charge, Fact, FactKind, HoldDecision, Order, Rule, Settlement
+from services.billing.domain.charge import (
+    ORDER_PLACED,
+    Amendment,
+    Charge,
+    Fact,
+    FactKind,
+    HeldLeg,
+    HoldDecision,
+    Order,
+    Rule,
+    Settlement,
+)
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
     CeilingExceeded,
@@ -28,13 +40,14 @@ from services.billing.domain.errors import (
     ReferenceTaken,
 )
 from services.billing.domain.policy import Beyond
-from services.billing.domain.price_list import Estimate, LegToPrice, PriceLine, PriceList
+from services.billing.domain.price_list import LegToPrice, PriceLine, PriceList
 from services.billing.domain.statement import Gauge, Month, ScopeGauge, Statement
 from services.billing.repository import (
     Ceilings,
     Charges,
     Contracts,
     Document,
+    Locked,
     NewContracts,
     NewDocuments,
     Statements,
@@ -49,7 +62,8 @@ from services.kit.errors import DomainError, NotYet, Refusals, refuse_all
 from services.kit.events import outbox
 from services.kit.ids import new_id
 
-ORDER_PLACED = "orders.v1.OrderPlaced"
+Outcome = tuple[HoldDecision, Order, tuple[HeldLeg, ...]]
+"""A decision about an order, and how its legs are held, if they are."""
 
 
 def register_contract(tx: Transaction, contract: Contract) -> Contract:
@@ -179,18 +193,15 @@ def book(
 def _hold(tx: Transaction, orders: Sequence[Order], *, at: datetime) -> list[HoldDecision]:
     charges = Charges(tx)
     decided = set(charges.decided([order.id for order in orders]))
-    decisions: list[HoldDecision] = []
-    held: list[Charge] = []
+    by_contract: dict[str, list[Order]] = {}
     for order in orders:
-        if order.id in decided:
-            continue
-        decided.add(order.id)
-        if (outcome := _decide(tx, order, at=at)) is not None:
-            decisions.append(outcome[0])
-            held.extend(outcome[1])
-    if decisions:
-        charges.add(decisions, held)
-    return decisions
+        if order.id not in decided:
+            decided.add(order.id)
+            by_contract.setdefault(order.contract_id, []).append(order)
+    outcomes = [one for contract_id, theirs in by_contract.items() for one in _decide(tx, contract_id, theirs, at=at)]
+    if outcomes:
+        charges.add(outcomes)
+    return [decision for decision, _, _ in outcomes]
 
 
 def _settle(tx: Transaction, facts: Sequence[Fact], legs: Mapping[tuple[str, int], Charge], *, at: datetime) -> None:
@@ -219,17 +230,58 @@ def _settle(tx: Transaction, facts: Sequence[Fact], legs: Mapping[tuple[str, int
         Charges(tx).settle(list(settled.values()))
 
 
-def _decide(tx: Transaction, order: Order, *, at: datetime) -> tuple[HoldDecision, tuple[Charge, ...]] | None:
-    """Hold an order or refuse it; return None when it waits for a named person from now on, or has waited."""
+def _decide(tx: Transaction, contract_id: str, orders: Sequence[Order], *, at: datetime) -> list[Outcome]:
+    """Hold orders of one contract or refuse them; one that waits for a named person, or has waited, is left out."""
     try:
-        locked = Ceilings(tx).lock(order.contract_id)
+        terms = Ceilings(tx).lock(contract_id).terms
     except ContractNotFound as refusal:
-        return refuse(tx, order, refusal, left_cents=0, at=at), ()
+        return [(refuse(tx, order, refusal, left_cents=0, at=at), order, ()) for order in orders]
+    if terms.contract.policy.beyond is Beyond.APPROVAL:
+        known = Approvals(tx).known([order.id for order in orders])
+        orders = [order for order in orders if order.id not in known]
+    asking = _Asking(terms)
+    return _take(tx, contract_id, [(order, asking.of(order)) for order in orders], at=at)
+
+
+def _take(
+    tx: Transaction, contract_id: str, asked: "Sequence[tuple[Order, _Asked | DomainError]]", *, at: datetime
+) -> list[Outcome]:
+    """Hold in one step what fits under every maximum as a whole; else each half for itself, and so on to one order."""
+    if len(asked) < 2:
+        alone = [_take_one(tx, order, what, at=at) for order, what in asked]
+        return [one for one in alone if one is not None]
+    locked = Ceilings(tx).lock(contract_id)
+    moved = _held_together(locked, [what for _, what in asked if isinstance(what, _Asked)])
+    if moved is None:
+        middle = len(asked) // 2
+        return _take(tx, contract_id, asked[:middle], at=at) + _take(tx, contract_id, asked[middle:], at=at)
+    outcomes: list[Outcome] = []
+    left_cents = locked.ceiling.left_cents
+    for order, what in asked:
+        if isinstance(what, DomainError):
+            outcomes.append((refuse(tx, order, what, left_cents=left_cents, at=at), order, ()))
+        else:
+            left_cents -= what.cents
+            outcomes.append(_accept(tx, order, what, left_cents=left_cents, at=at))
+    keep(tx, moved, at=at)
+    return outcomes
+
+
+def _held_together(locked: Locked, asked: "Sequence[_Asked]") -> Movement | None:
     policy = locked.terms.contract.policy
-    if policy.beyond is Beyond.APPROVAL and Approvals(tx).known([order.id]):
+    if policy.order_limit_cents is not None and any(one.cents > policy.order_limit_cents for one in asked):
         return None
+    amounts = [amount for one in asked for amount in one.amounts]
+    return locked.ceiling.hold_together(amounts, cause=ORDER_PLACED, reserve_percent=policy.reserve_percent)
+
+
+def _take_one(tx: Transaction, order: Order, asked: "_Asked | DomainError", *, at: datetime) -> Outcome | None:
+    """Hold an order or refuse it; return None when it waits for a named person from now on."""
+    locked = Ceilings(tx).lock(order.contract_id)
+    policy = locked.terms.contract.policy
     try:
-        asked = _asked(locked.terms, order)
+        if isinstance(asked, DomainError):
+            raise asked
         moved = _held(locked.ceiling, order, asked)
         concerns = policy.concerns(locked.ceiling, asked.amounts)
         if concerns and policy.beyond is Beyond.APPROVAL:
@@ -237,8 +289,10 @@ def _decide(tx: Transaction, order: Order, *, at: datetime) -> tuple[HoldDecisio
             return None
         refuse_all(concerns)
     except DomainError as refusal:
-        return refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at), ()
-    return _accept(tx, order, asked, moved, at=at)
+        return refuse(tx, order, refusal, left_cents=locked.ceiling.left_cents, at=at), order, ()
+    outcome = _accept(tx, order, asked, left_cents=moved.ceiling.left_cents, at=at)
+    keep(tx, moved, at=at)
+    return outcome
 
 
 def hold_approved(tx: Transaction, order: Order, *, at: datetime) -> HoldDecision:
@@ -247,55 +301,73 @@ def hold_approved(tx: Transaction, order: Order, *, at: datetime) -> HoldDecisio
     Raises what refuses an order; it can be approved again later.
     """
     locked = Ceilings(tx).lock(order.contract_id)
-    asked = _asked(locked.terms, order)
-    decision, held = _accept(tx, order, asked, _held(locked.ceiling, order, asked), at=at)
-    Charges(tx).add([decision], held)
-    return decision
+    asked = _Asking(locked.terms).of(order)
+    if isinstance(asked, DomainError):
+        raise asked
+    moved = _held(locked.ceiling, order, asked)
+    outcome = _accept(tx, order, asked, left_cents=moved.ceiling.left_cents, at=at)
+    keep(tx, moved, at=at)
+    Charges(tx).add([outcome])
+    return outcome[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What an order would take, leg by leg in the order's order."""
+class _Asked(NamedTuple):
+    """What an order would take in all, and leg by leg in the order's order."""
 
-    estimates: tuple[Estimate, ...]
-    margins_cents: tuple[int, ...]
-    lots: tuple[int, ...]
+    cents: int
+    legs: tuple[HeldLeg, ...]
     amounts: tuple[LegAmount, ...]
 
-    @property
-    def cents(self) -> int:
-        return sum(amount.amount_cents for amount in self.amounts)
 
+class _Asking:
+    """What orders of one contract would take; what many of them ask alike is looked up and priced once."""
 
-def _asked(terms: Terms, order: Order) -> _Asked:
-    contract = terms.contract
-    legs = [leg.to_price for leg in order.legs]
-    contract.check_order(order.department_id, [leg.service_date for leg in legs])
-    lots = _lots(contract, order.department_id, legs)
-    estimates = pricing.estimate(terms.price_lists, legs)
-    margins_cents = tuple(contract.policy.margin_of(estimate.amount_cents) for estimate in estimates)
-    amounts = tuple(
-        LegAmount(
-            order.id,
-            leg.number,
-            estimate.amount_cents + margin_cents,
-            contract.structure.scopes_of(order.department_id, leg.service_date, lot),
-        )
-        for leg, estimate, margin_cents, lot in zip(legs, estimates, margins_cents, lots, strict=True)
-    )
-    return _Asked(estimates, margins_cents, lots, amounts)
+    def __init__(self, terms: Terms) -> None:
+        self._contract = terms.contract
+        self._price_lists = terms.price_lists
+        self._leg = cache(self._leg_alone)
 
-
-def _lots(contract: Contract, department_id: str, legs: Sequence[LegToPrice]) -> tuple[int, ...]:
-    lots: list[int] = []
-    faults: list[DomainError] = []
-    for leg in legs:
+    def of(self, order: Order) -> _Asked | DomainError:
+        """Return what an order would take, or why it cannot be held whatever is left."""
         try:
-            lots.append(contract.structure.lot_of(leg.number, department_id, [load.kind for load in leg.loads]))
-        except DomainError as fault:
-            faults.append(fault)
-    refuse_all(faults)
-    return tuple(lots)
+            return self._of(order)
+        except DomainError as refusal:
+            return refusal
+
+    def _of(self, order: Order) -> _Asked:
+        try:
+            legs = tuple([self._leg(order.department_id, leg.to_price) for leg in order.legs])
+        except DomainError:
+            self._check(order)
+            raise
+        amounts = tuple([LegAmount(order.id, leg.number, leg.held_cents, leg.scopes) for leg in legs])
+        return _Asked(sum([leg.held_cents for leg in legs]), legs, amounts)
+
+    def _leg_alone(self, department_id: str, leg: LegToPrice) -> HeldLeg:
+        contract = self._contract
+        contract.check_order(department_id, [leg.service_date])
+        lot = contract.structure.lot_of(leg.number, department_id, [load.kind for load in leg.loads])
+        (estimate,) = pricing.estimate(self._price_lists, [leg])
+        held_cents = estimate.amount_cents + contract.policy.margin_of(estimate.amount_cents)
+        return HeldLeg(
+            leg.number, estimate, held_cents, lot, contract.structure.scopes_of(department_id, leg.service_date, lot)
+        )
+
+    def _check(self, order: Order) -> None:
+        """Raise what is wrong with an order: of all its legs, not only of the first."""
+        legs = [leg.to_price for leg in order.legs]
+        self._contract.check_order(order.department_id, [leg.service_date for leg in legs])
+        self._check_lots(order.department_id, legs)
+        pricing.estimate(self._price_lists, legs)
+
+    def _check_lots(self, department_id: str, legs: Sequence[LegToPrice]) -> None:
+        faults: list[DomainError] = []
+        for leg in legs:
+            try:
+                self._contract.structure.lot_of(leg.number, department_id, [load.kind for load in leg.loads])
+            except DomainError as fault:
+                faults.append(fault)
+        refuse_all(faults)
 
 
 def _held(ceiling: Ceiling, order: Order, asked: _Asked) -> Movement:
@@ -307,9 +379,7 @@ def _held(ceiling: Ceiling, order: Order, asked: _Asked) -> Movement:
     )
 
 
-def _accept(
-    tx: Transaction, order: Order, asked: _Asked, moved: Movement, *, at: datetime
-) -> tuple[HoldDecision, tuple[Charge, ...]]:
+def _accept(tx: Transaction, order: Order, asked: _Asked, *, left_cents: int, at: datetime) -> Outcome:
     decision = HoldDecision(
         order_id=order.id,
         contract_id=order.contract_id,
@@ -317,12 +387,11 @@ def _accept(
         reference=order.reference,
         is_held=True,
         asked_cents=asked.cents,
-        left_cents=moved.ceiling.left_cents,
+        left_cents=left_cents,
         decided_at=at,
     )
     outbox.add(tx, messages.amount_held(decision))
-    keep(tx, moved, at=at)
-    return decision, charging.held(order, asked.estimates, at=at, margins_cents=asked.margins_cents, lots=asked.lots)
+    return decision, order, asked.legs
 
 
 def _wait(tx: Transaction, order: Order, asked: _Asked, concerns: Sequence[DomainError], *, at: datetime) -> None:

@@ -59,6 +59,6 @@ def _refuse(
 ) -> HoldDecision:
     left_cents = Ceilings(tx).lock(approval.order.contract_id).ceiling.left_cents
     decision = refuse(tx, approval.order, refusal, left_cents=left_cents, at=at)
-    Charges(tx).add([decision], [])
+    Charges(tx).add([(decision, approval.order, ())])
     Approvals(tx).decide(approval.order.id, is_approved=False, by_id=by.account_id, by_name=by.name, note=note, at=at)
     return decision
