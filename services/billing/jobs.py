@@ -78,7 +78,7 @@ def print_invoices(database: Database) -> Mapping[str, object]:
     for statement in waiting:
         try:
             with database.view() as view:
-                content = invoicing.print_invoice(view, statement, queries.lines_of(view, statement.id))
+                content = invoicing.print_invoice(view, statement)
         except (PrintingUnavailable, RulesUnavailable) as refusal:
             return {"printed": printed, "unavailable": refusal.detail}
         except DomainError as refusal:

@@ -1,15 +1,18 @@
 """A transmitted credit note is an e-invoice that passed every layer, or it is not issued and uses no number."""
 
+import json
 from dataclasses import replace
 from datetime import date
+from hashlib import sha256
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from facturx import get_facturx_xml_from_pdf
 from lxml import etree
 from sqlalchemy import delete, select, update
 
-from services.billing import queries
+from services.billing import pack, queries
 from services.billing.documents.credit import credit_of, legs_as_csv
 from services.billing.documents.reading import Reading
 from services.billing.documents.validation import fatal, validate
@@ -268,3 +271,27 @@ async def test_a_note_without_an_e_invoice_says_so_and_others_see_none(house: Ho
         page = (await finance.get(f"/finances/etats/{statement.id}")).text
     assert f"/v1/credit-notes/{sent.id}/invoice.pdf" in page
     assert f"/v1/credit-notes/{inside.id}/" not in page
+
+
+def test_a_pack_holds_the_notes_that_were_sent_in_all_their_forms(database: Database) -> None:
+    statement, order_id = an_invoiced_leg(database)
+    before = names_in_pack(database, statement)
+    credit(database, statement, Asked(order_id, 1, 200))
+    credit(database, statement, Asked(order_id, 1, 100))
+    notes = {
+        f"avoir{form}-erdre-2026-0000{number}.{extension}"
+        for number in (2, 3)
+        for form, extension in (("", "pdf"), ("-cii", "xml"), ("-ubl", "xml"))
+    }
+    assert names_in_pack(database, statement) == before | notes
+    assert names_in_pack(database, statement) == before | notes
+
+
+def names_in_pack(database: Database, statement: Statement) -> set[str]:
+    """Return the names of what a pack holds; each is there once and has the bytes its manifest tells."""
+    with pack.pack(database, statement, at=DECEMBER_8).zipped() as (file, _), ZipFile(file) as archive:
+        listed = json.loads(archive.read("manifeste.json"))["files"]
+        assert all(sha256(archive.read(one["file"])).hexdigest() == one["sha256"] for one in listed)
+        names = archive.namelist()[1:]
+    assert sorted(names) == sorted(set(names)) == sorted(one["file"] for one in listed)
+    return set(names)

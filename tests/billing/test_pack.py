@@ -69,7 +69,7 @@ def content(database: Database, statement: Statement, kind: Kind) -> bytes:
 def rendered(database: Database, statement: Statement, kind: Kind) -> bytes:
     """Return the bytes as they would be rendered now, whatever is kept."""
     file = io.BytesIO()
-    kind.write(database, statement, file)
+    pack.write(database, statement, [(kind, file)])
     return file.getvalue()
 
 
@@ -347,7 +347,8 @@ def test_a_pack_holds_everything_that_is_kept_and_its_manifest(database: Databas
     assert names[0] == "manifeste.json"
     assert names[1:] == sorted(names[1:])
     assert {"facture-cii-erdre-2026-00001.xml", "etat-erdre-2026-00001.pdf", "co2-erdre-2026-00001.json"} < set(names)
-    assert len(names) == 1 + len(pack.KINDS) + 2
+    assert {"facture-ubl-erdre-2026-00001.xml", "facture-erdre-2026-00001.pdf"} < set(names)
+    assert len(names) == 1 + len(pack.KINDS) + 3
     manifest = json.loads(archive.read("manifeste.json"))
     assert manifest["statement"] == "2026-00001"
     listed = {file["file"]: (file["sha256"], file["bytes"]) for file in manifest["files"]}

@@ -53,11 +53,7 @@ def export_pdf(
     now: Now,
 ) -> Response:
     """Take the e-invoice of a statement as PDF/A-3 with its XML inside; the same bytes each time."""
-
-    def printed(view: View, statement: Statement) -> bytes:
-        return invoicing.print_invoice(view, statement, queries.lines_of(view, statement.id))
-
-    return _export(request, database, statement_id, caller, now, PDF, "application/pdf", printed)
+    return _export(request, database, statement_id, caller, now, PDF, "application/pdf", invoicing.print_invoice)
 
 
 def _export(

@@ -91,7 +91,7 @@ def co2_pdf(request: Request, statement_id: str, caller: Reader, database: OwnDa
     responses={200: {"content": {pack.ZIP_TYPE: {}}}, 503: {"description": "The machine cannot print."}},
 )
 def pack_zip(request: Request, statement_id: str, caller: Reader, database: OwnDatabase, now: Now) -> Response:
-    """Take everything that is kept of a statement in one archive, with a manifest; the same bytes each time."""
+    """Take everything that is kept of a statement in one archive: the same bytes until it is credited."""
     statement = _statement(database, caller, statement_id)
     found = pack.pack(database, statement, at=now)
     with ExitStack() as stack:

@@ -5,7 +5,8 @@ Both are made from frozen values alone: no clock, no random name. What was rende
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -65,19 +66,23 @@ def as_csv(statement: Statement, charges: Sequence[Charge]) -> bytes:
     Text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
     content = io.BytesIO()
-    write_csv(content, statement, charges)
+    with csv_rows(content, statement) as add:
+        for charge in charges:
+            add(charge)
     return content.getvalue()
 
 
-def write_csv(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) -> None:
-    """Write what `as_csv` returns, row by row."""
+@contextmanager
+def csv_rows(file: BinaryIO, statement: Statement) -> Iterator[Callable[[Charge], None]]:
+    """Open what `as_csv` returns for its rows; it takes charges one after the other."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
     writer.writerow(HEADERS)
-    for charge in charges:
+
+    def add(charge: Charge) -> None:
         settlement = charge.settlement
         if settlement is None:
-            continue
+            return
         writer.writerows(
             [
                 statement.number,
@@ -122,6 +127,8 @@ def write_csv(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) -
             ]
             for cut in charge.taken_off
         )
+
+    yield add
     text.detach()
 
 

@@ -5,7 +5,7 @@ department had on one day, and the spreadsheets have the rest.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +26,7 @@ from services.billing.documents import (
     _text,
     month_in_french,
 )
-from services.billing.domain.charge import Charge, Outcome
+from services.billing.domain.charge import Charge, Outcome, Settlement
 from services.billing.domain.price_list import Unit
 from services.billing.domain.statement import Statement
 
@@ -41,13 +41,22 @@ DAY_COLUMNS = {3, 4}
 AMOUNT_COLUMN = 17
 
 
-def write_csv(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) -> None:
-    """Write one row per leg: `;`, UTF-8 with its mark, decimal commas, French headers, no formulas."""
+@contextmanager
+def csv_rows(file: BinaryIO, statement: Statement) -> Iterator[Callable[[Charge], None]]:
+    """Open the list as CSV, which takes charges one after the other, a row each.
+
+    `;`, UTF-8 with its mark, decimal commas, French headers, no formulas.
+    """
+    departments = {part.id: part.name for part in statement.departments}
     with as_text(file) as text:
         writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
         writer.writerow(HEADERS)
-        for cells in _rows(statement, charges):
-            writer.writerow([_plain(cell) for cell in cells])
+
+        def add(charge: Charge) -> None:
+            if charge.settlement is not None:
+                writer.writerow([_plain(cell) for cell in _cells(statement, departments, charge, charge.settlement)])
+
+        yield add
 
 
 @contextmanager
@@ -60,8 +69,10 @@ def as_text(file: BinaryIO) -> Iterator[TextIO]:
         text.detach()
 
 
-def write_xlsx(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) -> None:
-    """Write the same rows to a sheet, where dates are dates and amounts numbers; a written row leaves the memory."""
+@contextmanager
+def xlsx_rows(file: BinaryIO, statement: Statement) -> Iterator[Callable[[Charge], None]]:
+    """Open the same rows as a sheet, where dates are dates and amounts numbers; a written row leaves the memory."""
+    departments = {part.id: part.name for part in statement.departments}
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with closing(xlsxwriter.Workbook(file, options)) as book:
         # The file tells when the month was closed, not when somebody asked: else it would never be the same twice.
@@ -85,8 +96,13 @@ def write_xlsx(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) 
         sheet.fit_to_pages(1, 0)
         sheet.write_row(0, 0, HEADERS, head)
         row = 0
-        for row, cells in enumerate(_rows(statement, charges), start=1):
-            for column, cell in enumerate(cells):
+
+        def add(charge: Charge) -> None:
+            nonlocal row
+            if charge.settlement is None:
+                return
+            row += 1
+            for column, cell in enumerate(_cells(statement, departments, charge, charge.settlement)):
                 if isinstance(cell, date):
                     sheet.write_datetime(row, column, cell, day)
                 elif isinstance(cell, Decimal):
@@ -95,6 +111,8 @@ def write_xlsx(file: BinaryIO, statement: Statement, charges: Iterable[Charge]) 
                     sheet.write_number(row, column, cell)
                 elif cell:
                     sheet.write_string(row, column, cell)
+
+        yield add
         sheet.autofilter(0, 0, max(row, 1), len(HEADERS) - 1)
 
 
@@ -151,35 +169,30 @@ def _by_day(charges: Iterable[Charge]) -> list[DayLine]:
     return [found[key] for key in sorted(found)]
 
 
-def _rows(statement: Statement, charges: Iterable[Charge]) -> Iterator[list[Any]]:
-    departments = {part.id: part.name for part in statement.departments}
-    for charge in charges:
-        settlement = charge.settlement
-        if settlement is None:
-            continue
-        loads = _loads(charge)
-        yield [
-            statement.number,
-            str(statement.month),
-            statement.contract_reference,
-            charge.service_date,
-            settlement.settled_on,
-            charge.reference,
-            charge.order_id,
-            charge.leg,
-            charge.department_id,
-            departments.get(charge.department_id, charge.department_id),
-            charge.origin.name,
-            charge.destination.name,
-            OUTCOMES[settlement.outcome],
-            sum(load.announced for load in loads),
-            sum(load.counted for load in loads),
-            loads_text(loads),
-            _codes(charge),
-            Decimal(settlement.amount_cents) / 100,
-            "; ".join(_notes(charge)) or settlement.reason,
-            " ".join(settlement.proof_ids),
-        ]
+def _cells(statement: Statement, departments: Mapping[str, str], charge: Charge, settlement: Settlement) -> list[Any]:
+    loads = _loads(charge)
+    return [
+        statement.number,
+        str(statement.month),
+        statement.contract_reference,
+        charge.service_date,
+        settlement.settled_on,
+        charge.reference,
+        charge.order_id,
+        charge.leg,
+        charge.department_id,
+        departments.get(charge.department_id, charge.department_id),
+        charge.origin.name,
+        charge.destination.name,
+        OUTCOMES[settlement.outcome],
+        sum(load.announced for load in loads),
+        sum(load.counted for load in loads),
+        loads_text(loads),
+        _codes(charge),
+        Decimal(settlement.amount_cents) / 100,
+        "; ".join(_notes(charge)) or settlement.reason,
+        " ".join(settlement.proof_ids),
+    ]
 
 
 class Counted(NamedTuple):

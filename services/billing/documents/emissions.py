@@ -6,7 +6,8 @@ exact figures, hence not always the sums of what the lines show.
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -106,23 +107,29 @@ def add_up(baseline: Baseline, factors: Factors, legs: Iterable[Leg]) -> Account
     return account
 
 
-def write_json(file: BinaryIO, statement: Statement, account: Account, legs: Iterable[Leg]) -> None:
-    """Write the account, then a record per leg; amounts are decimal text."""
+@contextmanager
+def json_records(file: BinaryIO, statement: Statement, account: Account) -> Iterator[Callable[[Leg], None]]:
+    """Write the account, then take legs one after the other, a record each; amounts are decimal text."""
     head = json.dumps(_head(statement, account), ensure_ascii=False, indent=1).removesuffix("\n}")
     file.write(f'{head},\n "deliveries": ['.encode())
     before = "\n  "
-    for leg in legs:
+
+    def add(leg: Leg) -> None:
+        nonlocal before
         file.write((before + json.dumps(_record(statement, account, leg), ensure_ascii=False)).encode())
         before = ",\n  "
+
+    yield add
     file.write(b"\n ]\n}\n")
 
 
-def write_csv(file: BinaryIO, statement: Statement, account: Account, legs: Iterable[Leg]) -> None:
-    """Write a row per leg: `;`, UTF-8 with its mark, decimal commas, French headers."""
+@contextmanager
+def csv_rows(file: BinaryIO, statement: Statement, account: Account) -> Iterator[Callable[[Leg], None]]:
+    """Open a table with a row per leg: `;`, UTF-8 with its mark, decimal commas, French headers."""
     with as_text(file) as text:
         writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
         writer.writerow(HEADERS)
-        writer.writerows(_row(statement, account, leg) for leg in legs)
+        yield lambda leg: writer.writerow(_row(statement, account, leg))
 
 
 def as_pdf(statement: Statement, account: Account) -> bytes:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from services.billing.domain.errors import CreditInvoiceNotFound
 from services.billing.tables import credit_note_documents
@@ -25,7 +26,19 @@ def find(view: View, note_id: str, format_: str) -> NoteDocument | None:
     """Return a note's document in a format, if it has one."""
     kept = credit_note_documents
     row = view.execute(select(kept).where(kept.c.note_id == note_id, kept.c.format == format_)).one_or_none()
-    return NoteDocument(row.note_id, row.format, row.sha256, row.content, row.made_with) if row is not None else None
+    return _document(row) if row is not None else None
+
+
+def all_of(view: View, note_id: str) -> list[NoteDocument]:
+    """Return everything that is kept of a note, by format."""
+    kept = credit_note_documents
+    return [
+        _document(row) for row in view.execute(select(kept).where(kept.c.note_id == note_id).order_by(kept.c.format))
+    ]
+
+
+def _document(row: Row[Any]) -> NoteDocument:
+    return NoteDocument(row.note_id, row.format, row.sha256, row.content, row.made_with)
 
 
 def keep_first(tx: Transaction, document: NoteDocument, *, at: datetime) -> NoteDocument:

@@ -10,6 +10,7 @@ from services.billing.documents.credit import credit_of
 from services.billing.documents.invoice import Invoice
 from services.billing.documents.issue import CARRIED, CII, PDF, issue, made_with
 from services.billing.documents.month import invoice_of
+from services.billing.documents.reading import Reading
 from services.billing.documents.validation import fatal
 from services.billing.domain.charge import Charge
 from services.billing.domain.credit_note import CreditNote
@@ -33,7 +34,7 @@ def issue_invoice(tx: Transaction, statement: Statement, charges: Sequence[Charg
         kept.keep_first(Document(statement.id, format_, sha256(content).hexdigest(), content, made_with()), at=at)
 
 
-def print_invoice(view: View, statement: Statement, charges: Sequence[Charge]) -> bytes:
+def print_invoice(view: View, statement: Statement) -> bytes:
     """Draw a statement's invoice as a PDF that carries the kept XML, and judge it from its bytes. Keeps nothing.
 
     Raises
@@ -46,7 +47,9 @@ def print_invoice(view: View, statement: Statement, charges: Sequence[Charge]) -
     carried = kept.get(statement.id, CARRIED) or kept.get(statement.id, CII)
     if carried is None:
         raise InvoiceNotFound(statement.id)
-    return _print(invoice_of(statement, documents.as_csv(statement, charges)), carried.content)
+    # The page only names the list that the XML carries: it is not written again.
+    is_list_carried = bool(Reading.of(carried.content).all("BT-125-2"))
+    return _print(invoice_of(statement, b"carried" if is_list_carried else b""), carried.content)
 
 
 def keep_invoice(tx: Transaction, statement_id: str, content: bytes, *, at: datetime) -> Document:
