@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from services.billing import documents, queries, use_cases
+from services.billing import documents, pack, queries, use_cases
 from services.billing.domain.acceptance import Decider
 from services.billing.domain.charge import Acceptance, Charge, Cut
 from services.billing.domain.contract import Contract, VatRate
@@ -374,6 +374,10 @@ def test_a_statement_stays_as_it_was_closed_whatever_is_credited_since(database:
     close(database, contract, DECEMBER, at=JANUARY_6)
     assert lines(database, statement) == before
     assert documents.as_csv(statement, lines(database, statement)) == csv
+    # And so do the documents that are rendered only now.
+    rendered = pack.kept(database, statement, pack.STATEMENT_CSV, at=JANUARY_6)
+    assert b"".join(pack.parts(database, rendered)) == csv
+    pack.render(database, statement, pack.KINDS, at=JANUARY_6)
 
 
 def test_legs_billed_anew_are_corrected_and_go_on_the_next_statement(database: Database) -> None:

@@ -29,6 +29,7 @@ from services.billing.domain.errors import ChargeNotFound, ContractNotFound, Sta
 from services.billing.domain.ledger import Account, balances_of
 from services.billing.domain.price_list import PriceList
 from services.billing.domain.statement import Month, Statement
+from services.billing.queries.lines import on_statement
 from services.billing.repository import Contracts, Document, Documents, charge_of, contract_of, statement_of
 from services.billing.repository.credit_notes import as_closed
 from services.billing.tables import (
@@ -36,7 +37,6 @@ from services.billing.tables import (
     charges,
     closings,
     contracts,
-    credited_legs,
     documents,
     exports,
     holds,
@@ -294,17 +294,13 @@ def lines_of(view: View, statement_id: str, *, limit: int | None = None) -> list
 
     They are as they were when it was closed, whatever was credited, taken off or decided since.
     """
-    wanted: ColumnElement[bool] = charges.c.statement_id == statement_id
-    credited = select(credited_legs.c.order_id, credited_legs.c.leg).where(credited_legs.c.statement_id == statement_id)
-    if view.execute(credited.limit(1)).first() is not None:
-        on_it = select(charges.c.order_id, charges.c.leg).where(wanted)
-        wanted = tuple_(charges.c.order_id, charges.c.leg).in_(on_it.union(credited))
     rows = view.execute(
-        _CHARGES.where(wanted)
+        _CHARGES.where(on_statement(view, statement_id))
         .order_by(charges.c.service_date, charges.c.reference, charges.c.order_id, charges.c.leg)
         .limit(limit)
     )
-    return as_closed(view, statement_id, [charge_of(row) for row in rows])
+    restored = as_closed(view, statement_id)
+    return [restored(charge_of(row)) for row in rows]
 
 
 _CHARGES = select(charges, statements.c.number.label("statement_number")).join_from(

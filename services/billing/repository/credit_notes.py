@@ -1,6 +1,6 @@
 """Credit notes in and out, and what they change of the legs they credit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
@@ -124,8 +124,8 @@ _CREDIT = (
 _PUT_ON = update(charges).where(_THIS_LEG).values(statement_id=bindparam("new_statement"))
 
 
-def as_closed(view: View, statement_id: str, found: Sequence[Charge]) -> list[Charge]:
-    """Return a statement's legs as they were when it was closed: what notes and decisions did since is undone."""
+def as_closed(view: View, statement_id: str) -> Callable[[Charge], Charge]:
+    """Return what gives a statement's leg as it was when that was closed: what was done since is undone."""
     head = view.execute(
         select(statements.c.number, statements.c.closed_at).where(statements.c.id == statement_id)
     ).one_or_none()
@@ -135,7 +135,7 @@ def as_closed(view: View, statement_id: str, found: Sequence[Charge]) -> list[Ch
         for row in view.execute(select(on_it.c.order_id, on_it.c.leg).where(on_it.c.statement_id == statement_id))
     }
     if head is None or not touched:
-        return list(found)
+        return lambda charge: charge
     earlier: dict[tuple[str, int], int] = {}
     for row in view.execute(
         # Ids are made in the order of time: a note with a lower one than the statement's was there before it.
@@ -155,22 +155,23 @@ def as_closed(view: View, statement_id: str, found: Sequence[Charge]) -> list[Ch
         .order_by(decisions.c.number)
     ):
         decided[row.order_id, row.leg] = decision_of(row)
-    legs = []
-    for charge in found:
+
+    def restored(charge: Charge) -> Charge:
         leg = charge.order_id, charge.leg
-        if leg in touched:
-            last = decided.get(leg)
-            charge = replace(
-                charge,
-                statement_id=statement_id,
-                statement_number=head.number,
-                acceptance=last.acceptance if last else Acceptance.DELIVERED,
-                cuts=last.cuts if last else (),
-                decisions=last.number if last else 0,
-                credited_cents=earlier.get(leg, 0),
-            )
-        legs.append(charge)
-    return legs
+        if leg not in touched:
+            return charge
+        last = decided.get(leg)
+        return replace(
+            charge,
+            statement_id=statement_id,
+            statement_number=head.number,
+            acceptance=last.acceptance if last else Acceptance.DELIVERED,
+            cuts=last.cuts if last else (),
+            decisions=last.number if last else 0,
+            credited_cents=earlier.get(leg, 0),
+        )
+
+    return restored
 
 
 def credit_note_of(view: View, row: Row[Any]) -> CreditNote:
