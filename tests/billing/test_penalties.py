@@ -1,5 +1,6 @@
 """Penalties from events to a payment, over HTTP and on the page; never an item of a statement. Advances too."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from services.billing import use_cases
+from services.billing.documents.penalties import as_html
 from services.billing.documents.reading import Reading
 from services.billing.documents.validation import fatal, validate
 from services.billing.domain.advance import AdvanceTerms
@@ -19,6 +21,7 @@ from services.billing.domain.status import Status, ToldStatus
 from services.billing.queries import Sight, get_document
 from services.billing.queries.after_closing import payment_of
 from services.billing.queries.penalties import get_statement
+from services.billing.use_cases import penalties as penal
 from services.billing.use_cases.credit_notes import bill_anew
 from services.billing.use_cases.statuses import hear_status
 from services.kit import clock
@@ -126,6 +129,7 @@ async def test_a_penalty_goes_from_notice_to_payment(house: House) -> None:
         after = (await finance.get(path)).json()
         again = await finance.post(f"{step}/decision", json={"decision": "waived", "text": "Trop tard."})
         lines = (await finance.get(f"/v1/contracts/{contract.id}/penalties.csv?month=2026-11")).text.splitlines()
+        paper = await finance.get(f"/v1/contracts/{contract.id}/penalties.pdf?month=2026-11")
         page = (await finance.get(f"/finances/contrats/{contract.id}/penalites?mois=2026-11")).text
         assert "Pénalités de novembre 2026" in (await finance.get("/finances")).text
     assert (early.status_code, early.json()["code"]) == (409, "penalty-decision-too-early")
@@ -134,6 +138,7 @@ async def test_a_penalty_goes_from_notice_to_payment(house: House) -> None:
     assert (after["penalties"][0]["status"], after["total_due"], after["to_apply"]) == ("applied", "2.50", "0.00")
     assert (again.status_code, again.json()["code"]) == (409, "penalty-step-refused")
     assert lines[1].split(";")[16:21] == ["5,00", "appliquée", "2,50", "2,50", "2026-12"]
+    assert (paper.headers["content-type"], paper.content[:5]) == ("application/pdf", b"%PDF-")
     assert "45 min de retard" in page
     assert "Gardien absent." in page
 
@@ -225,3 +230,34 @@ def test_what_a_refused_statement_took_back_of_an_advance_its_correction_takes_b
     a_late_leg(database, contract, minutes=0)
     (next_one,) = close(database, contract, Month(2026, 12))
     assert next_one.prepaid_cents == 0
+
+
+def test_the_statement_on_paper_says_facts_steps_and_what_is_to_be_deducted(database: Database) -> None:
+    contract = register(database, a_contract(penalties=replace(TERMS, cap_permille=100)))
+    a_late_leg(database, contract)
+    close(database, contract)
+    (penalty,) = penalties_of(database, contract)
+    with database.transaction() as tx:
+        penal.notify(tx, penalty.id, text="Voir le relevé.", by="Léa Martin", at=NOON + timedelta(days=20))
+    with database.view() as view:
+        page = as_html(get_statement(view, Sight(), contract.id, NOVEMBER), on=date(2026, 12, 7))
+    words = " ".join(re.sub(r"<[^>]+>", " ", page.replace("\u202f", " ").replace("\xa0", " ")).split())
+    for told in (
+        "État liquidatif des pénalités novembre 2026, arrêté au 07/12/2026",
+        "Les Coursiers de l'Erdre, SIRET 90000010000017",
+        "10 % du montant maximum du marché, soit 9 000,00 €",
+        "promis jusqu'au 16/11/2026 à 13:00, remis le 16/11/2026 à 13:45 : 45 min de retard",
+        "notifiée le 06/12/2026, Léa Martin : Voir le relevé.",
+        "Total à déduire 5,00 €",
+        "hors TVA, hors montant maximum du marché",
+    ):
+        assert told in words.replace("&#39;", "'"), told
+    assert "Vélo-Cargo Loire" not in words
+
+
+def test_the_statement_of_a_month_without_penalties_says_so(database: Database) -> None:
+    contract = register(database, a_contract(penalties=TERMS))
+    close(database, contract)
+    with database.view() as view:
+        page = as_html(get_statement(view, Sight(), contract.id, NOVEMBER), on=date(2026, 12, 7))
+    assert "Aucune pénalité pour ce mois." in page

@@ -16,7 +16,7 @@ from services.billing.domain.statement import Month
 from services.billing.queries import Sight
 from services.billing.queries import penalties as queries
 from services.billing.use_cases import penalties as use_cases
-from services.kit.http.edge import Body, Caller, Now, Once, ReadView, Tx, needs
+from services.kit.http.edge import Body, Caller, Now, Once, OwnDatabase, ReadView, Tx, needs
 
 router = APIRouter(tags=["penalties"])
 
@@ -282,6 +282,28 @@ def export_penalties(
         documents.as_csv(found),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.get(
+    "/v1/contracts/{contract_id}/penalties.pdf",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}, 503: {"description": "The machine cannot print."}},
+)
+def print_penalties(
+    contract_id: str,
+    caller: Annotated[Caller, needs("invoices:read")],
+    database: OwnDatabase,
+    now: Now,
+    month: Annotated[MonthText, Query()],
+) -> Response:
+    """Take the same on paper, as it stands today."""
+    with database.view() as view:  # printing takes seconds: the view is closed before
+        found = queries.get_statement(view, Sight.of(caller), contract_id, Month.parse(month))
+    return Response(
+        documents.as_pdf(found, on=found.contract.local_date(now)),
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'attachment; filename="penalites-{month}.pdf"'},
     )
 
 
