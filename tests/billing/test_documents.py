@@ -59,6 +59,16 @@ def test_the_sum_of_the_csv_is_the_total() -> None:
     assert sum(int(row["Montant HT"].replace(",", "")) for row in rows) == statement.net_cents
 
 
+def test_a_list_too_long_to_be_attached_is_not_written_to_its_end() -> None:
+    charges = [a_settled_charge(reference=f"C-{number}") for number in range(200)]
+    statement = a_statement(*charges)
+    whole = documents.as_csv(statement, charges)
+    told = iter(charges)
+    assert documents.as_csv(statement, told, most_bytes=len(whole) // 2) == b""
+    assert next(told, None) is not None
+    assert documents.as_csv(statement, charges, most_bytes=len(whole)) == whole
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
 def test_no_cell_is_taken_for_a_formula(text: str) -> None:
     charge = replace(a_settled_charge(reference=text), origin=Place("s", text))

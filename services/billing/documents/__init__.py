@@ -5,7 +5,7 @@ Both are made from frozen values alone: no clock, no random name. What was rende
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -60,15 +60,18 @@ def rate_in_french(permille: int) -> str:
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
-def as_csv(statement: Statement, charges: Sequence[Charge]) -> bytes:
+def as_csv(statement: Statement, charges: Iterable[Charge], *, most_bytes: int | None = None) -> bytes:
     """Return one row per charged line, `;` between cells, UTF-8 with its mark, decimal commas, French headers.
 
-    Text that a spreadsheet would take for a formula is preceded by an apostrophe.
+    Text that a spreadsheet would take for a formula is preceded by an apostrophe. What would be longer than
+    `most_bytes` is empty, and not written to its end.
     """
     content = io.BytesIO()
     with csv_rows(content, statement) as add:
         for charge in charges:
             add(charge)
+            if most_bytes is not None and content.tell() > most_bytes:
+                return b""
     return content.getvalue()
 
 

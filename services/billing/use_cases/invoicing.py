@@ -9,7 +9,7 @@ from services.billing.documents import facturx
 from services.billing.documents.credit import credit_of
 from services.billing.documents.invoice import Invoice
 from services.billing.documents.issue import CARRIED, CII, PDF, issue, made_with
-from services.billing.documents.month import invoice_of
+from services.billing.documents.month import MOST_ATTACHED_BYTES, invoice_of
 from services.billing.documents.reading import Reading
 from services.billing.documents.validation import fatal
 from services.billing.domain.charge import Charge
@@ -28,7 +28,7 @@ def issue_invoice(tx: Transaction, statement: Statement, charges: Sequence[Charg
     ------
     InvoiceDataMissing, InvoiceNotValid, RulesUnavailable
     """
-    invoice = invoice_of(statement, documents.as_csv(statement, charges))
+    invoice = invoice_of(statement, documents.as_csv(statement, charges, most_bytes=MOST_ATTACHED_BYTES))
     kept = NewDocuments(tx)
     for format_, content in issue(invoice).items():
         kept.keep_first(Document(statement.id, format_, sha256(content).hexdigest(), content, made_with()), at=at)
