@@ -31,7 +31,7 @@ from tests.billing.builders import a_contract, a_leg_to_price, an_order, registe
 
 BATCHES = (1, 50, 500)
 ORDERS = {1: 150, 50: 1_000, 500: 3_000}
-ROUNDS = 3
+ROUNDS = 7
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
 TABLES = (holds, charges, ledger, metadata.tables["outbox"])
 STRUCTURE = Structure(

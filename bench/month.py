@@ -240,7 +240,11 @@ def tell(months: Sequence[Measured]) -> None:
     for small, large in pairwise(months):
         factor = large.deliveries / small.deliveries
         growth = large.to_the_pack / small.to_the_pack / factor
-        print(f"{small.deliveries} to {large.deliveries}: {growth:.2f} times linear (aim below {AIM_GROWTH})")
+        of_processor = large.processor_seconds / small.processor_seconds / factor
+        print(
+            f"{small.deliveries} to {large.deliveries}: {growth:.2f} times linear (aim below {AIM_GROWTH}),"
+            f" of the processor {of_processor:.2f}"
+        )
     for month in months:
         if month.deliveries == 10_000:
             print(f"10,000 to the pack: {month.to_the_pack:.2f} s (aim below {AIM_SECONDS:.0f} s on two cores)")

@@ -39,7 +39,7 @@ def export(database: Database, statement_id: str, folder: Path, *, taker: str) -
 
     Raises
     ------
-    StatementNotFound, PrintingUnavailable
+    StatementNotFound, InvoiceNotValid, PrintingUnavailable, RulesUnavailable
     """
     now = utc_now()
     with database.view() as view:
