@@ -143,6 +143,7 @@ def _requests(draw: st.DrawFn, request_id: str, problem: RoutingProblem, dimensi
         forbidden_groups=forbidden_groups or NOBODY,
         ride_seconds_at_most=draw(_seldom(st.sampled_from([7_200, 3_600, 900, 0]))),
         left_out_price=draw(st.none() | st.sampled_from([0, 300, 3_000, 1_000_000])),
+        left_out_weight=draw(st.sampled_from([1, 1, 10])),
     )
 
 

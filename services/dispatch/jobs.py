@@ -21,7 +21,7 @@ from services.dispatch.planning.reasons import explain
 from services.dispatch.planning.solve import Limit, Seconds, Watch, search_whole, solve, warm_up
 from services.dispatch.planning.split import BIG_REQUESTS
 from services.dispatch.planning.stop import ALL, Span
-from services.dispatch.planning.translate import DayPlan, places, to_problem, to_rounds
+from services.dispatch.planning.translate import DayPlan, to_rounds
 from services.dispatch.repository import deliveries, plans, rounds
 from services.dispatch.settings import DispatchSettings
 from services.dispatch.spread import Spread
@@ -147,19 +147,10 @@ class Planner:
 
     def _solve(self, database: Database, plan_id: str, day: use_cases.Day, seconds: float) -> DayPlan:
         """Return the day's plan, accepted by the judge. Raises FaultyProblem, PlanRejected, SolverDied."""
-        to_plan, shifts = day.deliveries_to_plan(), day.shifts_to_plan()
-        ridden = self._roads.matrix(places(to_plan, shifts))
+        ridden = self._roads.matrix(day.places)
         with database.transaction() as tx:
             use_cases.keep_distances(tx, day, ridden.metres, ridden.estimated)
-        problem = to_problem(
-            to_plan,
-            shifts,
-            travel_seconds=ridden.seconds,
-            travel_metres=ridden.metres,
-            day=day.day,
-            zone=day.zone,
-            shares=day.shares_to_plan(),
-        )
+        problem = day.problem(ridden.seconds, ridden.metres)
         marks: list[Mark] = []
 
         def note(mark: Mark) -> None:
@@ -193,7 +184,7 @@ class Planner:
         violations = check(problem, plan)
         if violations:
             raise PlanRejected("; ".join(f"{one.kind}: {one.detail}" for one in violations[:10]))
-        return to_rounds(plan, to_plan, shifts, day=day.day, zone=day.zone)
+        return to_rounds(plan, day.deliveries_to_plan(), day.shifts_to_plan(), day=day.day, zone=day.zone)
 
 
 class PlanRejected(Exception):

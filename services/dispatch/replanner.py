@@ -50,7 +50,7 @@ class Replanner:
         """
         with database.view() as view:
             scene = read_scene(view, day, happened, reach, self._zone, at=at)
-        ridden = self._roads.matrix(scene.places)
+        ridden = self._roads.matrix(scene.day.places)
         try:
             now = scene.remaining(ridden.seconds, ridden.metres)
             asked = Asked(

@@ -128,8 +128,21 @@ instructions = Table(
     Column("reason", Text, nullable=False),
     Column("given_by", Account, nullable=False),
     Column("given_at", UtcDateTime, nullable=False),
+    Column("priority", String(20), nullable=False, server_default="ordinary"),
 )
-"""Who may ride a delivery, as a dispatcher wants it beyond what its order says."""
+"""Who may ride a delivery and what it is worth, as a dispatcher wants it beyond what its order says."""
+
+planning_settings = Table(
+    "planning_settings",
+    metadata,
+    # A local date, or empty for every day that has none of its own.
+    Column("day", String(10), primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("set_by", Account, nullable=False),
+    Column("set_at", UtcDateTime),
+    Column("version", Integer, nullable=False),
+)
+"""What plans are weighed by, as dispatchers set it."""
 
 deliveries = Table(
     "deliveries",

@@ -8,6 +8,7 @@ from services.dispatch import api
 from services.dispatch.api.city import city_router
 from services.dispatch.api.crew import crew_router
 from services.dispatch.api.deliveries import router as delivery_router
+from services.dispatch.api.planning_settings import router as settings_router
 from services.dispatch.api.plans import plan_router
 from services.dispatch.api.replans import replan_router
 from services.dispatch.api.rides import ride_router
@@ -16,6 +17,7 @@ from services.dispatch.handlers import HEARS
 from services.dispatch.jobs import Planner, Solver, jobs
 from services.dispatch.pages.board import board_router
 from services.dispatch.pages.crew import crew_pages
+from services.dispatch.pages.planning_settings import settings_pages
 from services.dispatch.pages.replans import replan_pages
 from services.dispatch.pages.rides import ride_pages
 from services.dispatch.replanner import Replanner
@@ -57,12 +59,14 @@ def dispatch(settings: DispatchSettings, shared_solver: Solver | None = None) ->
             delivery_router,
             plan_router(settings.plan_seconds, zone, planner.wake, roads),
             round_router,
+            settings_router,
             replan_router(replanner.propose),
             ride_router(settings, zone),
             city_router(settings.data_dir),
             board_router(settings.plan_seconds, zone, planner.wake, roads),
             replan_pages(replanner.propose, zone),
             crew_pages(zone),
+            settings_pages(zone),
             ride_pages(settings, zone),
         ],
         hears=HEARS,

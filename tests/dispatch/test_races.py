@@ -170,7 +170,7 @@ def test_of_two_moves_in_the_same_draft_the_second_starts_from_the_first(either_
         scenes = [moves.read_scene(view, plan_id, one, EVERYTHING, PARIS) for one in wanted]
 
     def move(number: int) -> Plan:
-        ridden = travel.matrix(scenes[number].places)
+        ridden = travel.matrix(scenes[number].day.places)
         with either_database.transaction() as tx:
             return moves.move_delivery(tx, wanted[number], scenes[number], ridden.seconds, ridden.metres)
 

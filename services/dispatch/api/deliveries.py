@@ -14,6 +14,7 @@ from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.errors import ContractNotFound, DeliveryNotFound
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.planning_settings import Priority
 from services.dispatch.domain.reach import Reach
 from services.dispatch.queries.crew import cooperative_names
 from services.dispatch.queries.deliveries import DeliveryFilter, get_delivery, list_deliveries
@@ -74,12 +75,15 @@ def read(delivery_id: str, caller: Reader, view: ReadView) -> DeliveryOut:
 
 
 class InstructionBody(Body):
-    """Who may ride a delivery: with all of these skills, one of these couriers if any is named, none of those."""
+    """Who may ride a delivery: with all of these skills, one of these couriers if any is named, none of those; and what
+    it is worth when not all can be ridden.
+    """
 
     skills: Skills = ()
     courier_ids: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
     forbidden_courier_ids: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
     reason: Annotated[str, Field(min_length=1, max_length=300)]
+    priority: Priority = Priority.ORDINARY
 
 
 @router.put("/v1/deliveries/{delivery_id}/instruction")
@@ -95,6 +99,7 @@ def instruct(delivery_id: str, body: InstructionBody, caller: Writer, tx: Tx, no
         body.reason,
         caller.name,
         now,
+        body.priority,
     )
     use_cases.instruct(tx, delivery, wanted, reach)
     return _shown(tx, delivery, reach)

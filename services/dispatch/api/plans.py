@@ -132,7 +132,7 @@ def show_moved(
     """Move a delivery and return the plan. Travel is asked for between reading and writing."""
     with database.view() as view:
         scene = moves.read_scene(view, plan_id, wanted, reach, zone)
-    ridden = roads.matrix(scene.places)
+    ridden = roads.matrix(scene.day.places)
     with database.transaction() as tx:
         plan = moves.move_delivery(tx, wanted, scene, ridden.seconds, ridden.metres)
         return show_plan(tx, plan, reach, now, zone)

@@ -13,6 +13,7 @@ from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.failure import FAILURE_REASONS, FailureReason, NextStep
 from services.dispatch.domain.instruction import Instruction
 from services.dispatch.domain.plan import Computation, LeftOut, Plan, PlanState
+from services.dispatch.domain.planning_settings import Priority
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState, Stop, StopState
 from services.dispatch.queries.reasons import RemedyTold, reasons_told, remedies_told
@@ -89,7 +90,7 @@ class LoadOut(BaseModel):
 
 
 class InstructionOut(BaseModel):
-    """Who may ride a delivery, beyond what its order says, and why."""
+    """Who may ride a delivery and what it is worth, beyond what its order says, and why."""
 
     skills: list[str]
     courier_ids: list[str]
@@ -97,6 +98,7 @@ class InstructionOut(BaseModel):
     reason: str
     given_by: str
     given_at: datetime
+    priority: Priority
 
     @classmethod
     def of(cls, given: Instruction) -> Self:
@@ -108,6 +110,7 @@ class InstructionOut(BaseModel):
             reason=given.reason,
             given_by=given.given_by,
             given_at=given.given_at,
+            priority=given.priority,
         )
 
 

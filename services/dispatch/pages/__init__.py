@@ -16,7 +16,7 @@ from services.dispatch.domain.ride import (
     RETIMED,
 )
 from services.dispatch.domain.round import RoundState, StopState
-from services.dispatch.queries.reasons import IN_SHORT
+from services.dispatch.queries.reasons import IN_SHORT, PRIORITIES
 from services.kit.http.html import NARROW_SPACE, SPACE, number, templates
 
 pages = templates(Path(__file__).parents[1])
@@ -99,6 +99,7 @@ pages.environment.globals.update(
     flags=FLAGS,
     kinds=KINDS,
     failure_reasons=FAILURE_REASONS,
+    priorities=PRIORITIES,
     reasons_in_short=IN_SHORT,
     PICKUP=StopKind.PICKUP,
     PlanState=PlanState,

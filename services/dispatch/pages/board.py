@@ -16,6 +16,7 @@ from services.dispatch.domain.errors import DeliveryNotFound
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.instruction import Instruction
 from services.dispatch.domain.plan import Mark
+from services.dispatch.domain.planning_settings import Priority
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round
 from services.dispatch.pages import pages
@@ -63,13 +64,14 @@ class PlanForm(FormBody):
 
 
 class InstructionForm(FormBody):
-    """Say who may ride a delivery; skills are separated by commas."""
+    """Say who may ride a delivery and what it is worth; skills are separated by commas."""
 
     delivery_id: str
     skills: str = ""
     courier_id: str = ""
     forbidden_courier_id: str = ""
     reason: str = ""
+    priority: Priority = Priority.ORDINARY
 
 
 class DeliveryForm(FormBody):
@@ -228,7 +230,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         def act() -> None:
             with database.view() as view:
                 scene = moves.read_scene(view, plan_id, wanted, reach, zone)
-            ridden = roads.matrix(scene.places)
+            ridden = roads.matrix(scene.day.places)
             with database.transaction() as tx:
                 moves.move_delivery(tx, wanted, scene, ridden.seconds, ridden.metres)
 
@@ -249,6 +251,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
             form.reason,
             caller.name,
             now,
+            form.priority,
         )
 
         def act() -> None:

@@ -327,7 +327,11 @@ def _after(
     try:
         act()
     except DomainError as refusal:
-        refusals = refusal.errors if isinstance(refusal, Refusals) else (refusal,)
         with database.view() as view:
-            return show(request, view, reach, refusals=[one.detail for one in refusals], status=422, **more)
+            return show(request, view, reach, refusals=refusals_of(refusal), status=422, **more)
     return RedirectResponse(address, status_code=303)
+
+
+def refusals_of(refusal: DomainError) -> list[str]:
+    """Return every sentence of a refusal."""
+    return [one.detail for one in (refusal.errors if isinstance(refusal, Refusals) else (refusal,))]

@@ -124,7 +124,8 @@ class Request:
 
     `skills` are what courier and bike must have. `allowed_vehicles` and `allowed_groups` are None where any may.
     `ride_seconds_at_most` counts from the end of a pickup to the beginning of a drop, for each of both.
-    `left_out_price` is what leaving it out costs; None means more than any way of serving it.
+    `left_out_price` is what leaving it out costs; None means more than any way of serving it, `left_out_weight` times:
+    where not all of these find room, it outweighs so many others.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Request:
     ride_seconds_at_most: int | None = None
     left_out_price: int | None = None
     locked_to: str | None = None
+    left_out_weight: int = 1
 
     @property
     def stops(self) -> tuple[tuple[StopKind, int, Stop], ...]:
@@ -306,7 +308,9 @@ class RoutingProblem:
 
     def left_out_price(self, request: Request) -> int:
         """What leaving this request out costs."""
-        return self.worst_cost if request.left_out_price is None else request.left_out_price
+        if request.left_out_price is None:
+            return self.worst_cost * request.left_out_weight
+        return request.left_out_price
 
     def ride_seconds(self, vehicle: Vehicle, start: int, end: int) -> int:
         """How long this vehicle rides between two points."""
@@ -406,7 +410,7 @@ class RoutingProblem:
         vehicles |= {request.locked_to} if request.locked_to is not None else set()
         for vehicle_id in sorted(vehicles - self.vehicles_by_id.keys()):
             yield Fault("unknown-vehicle", request.id, f"{what} cite une vacation inconnue ({vehicle_id}).")
-        numbers = (request.ride_seconds_at_most or 0, request.left_out_price or 0)
+        numbers = (request.ride_seconds_at_most or 0, request.left_out_price or 0, request.left_out_weight)
         if min(numbers) < 0:
             yield Fault("negative-number", request.id, f"{what} a un prix ou une durée négatifs.")
         if _too_large(*numbers):

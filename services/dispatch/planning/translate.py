@@ -21,10 +21,9 @@ from services.dispatch.planning.problem import (
 )
 
 PRICES = Prices(ride_second=1, below_share=3_600)
-"""What a city's plan is weighed by: seconds ridden are the unit, so metres, balance and fixed prices stay out of it.
+"""What a city's plan is weighed by where nobody said more: seconds ridden are the unit of all its prices.
 
-Leaving a delivery out costs more than any way of riding it (`Request.left_out_price` is None). Each delivery by which a
-cooperative stays below its share of the contract is worth an hour's detour.
+Each delivery by which a cooperative stays below its share of the contract is worth an hour's detour.
 """
 
 DIMENSIONS = ("grams", "millilitres", "pieces")
@@ -53,7 +52,7 @@ class DeliveryToPlan:
     """A delivery as the engine needs it.
 
     `skills` are what courier and bike must have; `allowed_groups` (cooperatives) and `allowed_shifts` are None where
-    any may ride it.
+    any may ride it. `left_out_price` and `left_out_weight` are `Request`'s, in seconds ridden.
     """
 
     id: str
@@ -67,6 +66,8 @@ class DeliveryToPlan:
     allowed_groups: frozenset[str] | None = None
     allowed_shifts: frozenset[str] | None = None
     forbidden_shifts: frozenset[str] = frozenset()
+    left_out_price: int | None = None
+    left_out_weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class ShiftToPlan:
     """A courier's shift with a bike, as the engine needs it; instants are aware.
 
     `capacity_pieces` is None where weight and volume alone say what fits; `speed_percent` is 100 for a bike as fast as
-    the ride times are; `range_metres` bounds what is ridden in the shift; `group` is whose shift it is.
+    the ride times are; `range_metres` bounds what is ridden in the shift; `group` is whose shift it is; `fixed_price`
+    is what riding in it at all costs, in seconds ridden.
     """
 
     id: str
@@ -100,6 +102,7 @@ class ShiftToPlan:
     speed_percent: int = 100
     range_metres: int | None = None
     breaks: tuple[BreakToTake, ...] = ()
+    fixed_price: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ def to_problem(
     day: date,
     zone: ZoneInfo,
     shares: Sequence[Share] = (),
+    prices: Prices = PRICES,
 ) -> RoutingProblem:
     """Return the day's problem; times are seconds elapsed since local midnight of `day`, also when clocks change.
 
@@ -191,6 +195,8 @@ def to_problem(
             # A shift that does not ride that day cannot be waited for.
             allowed_vehicles=None if delivery.allowed_shifts is None else delivery.allowed_shifts & known,
             forbidden_vehicles=delivery.forbidden_shifts & known,
+            left_out_price=delivery.left_out_price,
+            left_out_weight=delivery.left_out_weight,
         )
         for delivery in deliveries
         if not shifts or not _is_too_much(delivery, shifts)
@@ -215,12 +221,13 @@ def to_problem(
                 Break(seconds(rest.window_start), seconds(rest.window_end), rest.length_seconds)
                 for rest in shift.breaks
             ),
+            fixed_price=shift.fixed_price,
         )
         for shift in shifts
     ]
     points = tuple(f"{place.longitude},{place.latitude}" for place in where)
     return RoutingProblem(
-        points, tuple(requests), tuple(vehicles), travel_seconds, travel_metres, prices=PRICES, shares=tuple(shares)
+        points, tuple(requests), tuple(vehicles), travel_seconds, travel_metres, prices=prices, shares=tuple(shares)
     )
 
 

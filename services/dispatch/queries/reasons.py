@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.plan import LeftOut, Remedy
+from services.dispatch.domain.planning_settings import Priority
 from services.dispatch.domain.reach import Reach
 from services.dispatch.tables import cooperatives, couriers, shifts
 from services.kit.database import View
@@ -52,6 +53,8 @@ IN_SHORT = {
     "taken-out": "retirée",
 }
 """Every reason, as a badge."""
+
+PRIORITIES = {Priority.URGENT: "urgente", Priority.ORDINARY: "ordinaire", Priority.CAN_WAIT: "peut attendre"}
 
 LOADS = {"grams": (1000, "kg"), "millilitres": (1000, "litres"), "pieces": (1, "places")}
 
@@ -141,6 +144,9 @@ def remedy_words(remedy: Remedy, courier_name: str, zone: ZoneInfo) -> str:
             return f"{_minutes(remedy.amount)} de plus à bord, avec {who}"
         case "not-allowed":
             return f"l'autorisation pour {who} (marché ou consigne)"
+        case "price":
+            detour = f"avec {who} elle coûterait {_minutes(remedy.amount)} de trajet"
+            return f"priorité « {PRIORITIES[Priority(remedy.what)]} » : {detour}" if remedy.what else detour
         case "share":
             return f"une part du marché relevée de {-(-remedy.amount // 10)} %, avec {who}"
         case _:

@@ -7,6 +7,7 @@ from sqlalchemy import Row, delete, insert, select
 
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.planning_settings import Priority
 from services.dispatch.tables import instructions
 from services.kit.database import Transaction, View
 
@@ -37,6 +38,7 @@ def put(tx: Transaction, given: Instruction) -> None:
             reason=given.reason,
             given_by=given.given_by,
             given_at=given.given_at,
+            priority=given.priority,
         )
     )
 
@@ -59,4 +61,5 @@ def _from_row(row: Row[Any]) -> Instruction:
         row.reason,
         row.given_by,
         row.given_at,
+        Priority(row.priority),
     )

@@ -17,7 +17,7 @@ from services.dispatch.planning.problem import Stop as StopAsked
 from services.dispatch.planning.problem import StopKind as AskedKind
 from services.dispatch.planning.schedule import Call as StopCalledAt
 from services.dispatch.planning.schedule import ride
-from services.dispatch.planning.translate import Place, places, to_problem, to_rounds
+from services.dispatch.planning.translate import to_rounds
 from services.dispatch.repository import crew, deliveries, instructions, plans
 from services.dispatch.use_cases.plans import Day, free_prints, planned_round, require_plan
 from services.kit.database import Transaction, View
@@ -48,11 +48,6 @@ class Scene:
     source: Round | None
     target: Round | None
     day: Day
-
-    @property
-    def places(self) -> list[Place]:
-        """Every place that is ridden to, in the order that the matrices must have."""
-        return places(self.day.deliveries_to_plan(), self.day.shifts_to_plan())
 
 
 def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInfo) -> Scene:
@@ -93,7 +88,7 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
 def move_delivery(tx: Transaction, move: Move, scene: Scene, travel_seconds: Matrix, travel_metres: Matrix) -> Plan:
     """Move a delivery in the draft when the judge has nothing against it.
 
-    The matrices are over `scene.places`. What is taken out of a round waits among the left out.
+    The matrices are over the places of the scene's day. What is taken out of a round waits among the left out.
 
     Raises
     ------
@@ -105,14 +100,7 @@ def move_delivery(tx: Transaction, move: Move, scene: Scene, travel_seconds: Mat
     plan = plans.get(tx, scene.plan.id, lock=True)
     if plan.version != scene.plan.version:
         raise PlanStale(plan.id, [{"kind": "plan-changed", "detail": "le plan a été modifié"}])
-    problem = to_problem(
-        scene.day.deliveries_to_plan(),
-        scene.day.shifts_to_plan(),
-        travel_seconds=travel_seconds,
-        travel_metres=travel_metres,
-        day=plan.day,
-        zone=scene.day.zone,
-    )
+    problem = scene.day.problem(travel_seconds, travel_metres)
     proposed = _proposal(problem, scene, move)
     violations = check(problem, proposed)
     if violations:

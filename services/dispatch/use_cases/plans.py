@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,14 +16,16 @@ from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSo
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.instruction import Instruction
 from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState, Remedy, ShiftReason, aboard
+from services.dispatch.domain.planning_settings import URGENT_OUTWEIGHS, PlanningSettings, Priority
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
 from services.dispatch.planning.plan import ReasonCode
 from services.dispatch.planning.plan import Remedy as RemedyFound
-from services.dispatch.planning.problem import Matrix
+from services.dispatch.planning.problem import Matrix, RoutingProblem
 from services.dispatch.planning.problem import Share as ShareToPlan
 from services.dispatch.planning.translate import (
     DIMENSIONS,
+    PRICES,
     BreakToTake,
     DayPlan,
     DeliveryToPlan,
@@ -33,8 +35,9 @@ from services.dispatch.planning.translate import (
     ShiftToPlan,
     VisitToMake,
     places,
+    to_problem,
 )
-from services.dispatch.repository import crew, deliveries, instructions, plans, rounds
+from services.dispatch.repository import crew, deliveries, instructions, planning_settings, plans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
@@ -93,6 +96,25 @@ class Day:
     shifts: Mapping[str, ShiftWithCrew]
     instructions: Mapping[DeliveryId, Instruction] = field(default_factory=dict)
     shares: Mapping[str, Sequence[Share]] = field(default_factory=dict)
+    settings: PlanningSettings = field(default_factory=PlanningSettings)
+
+    @property
+    def places(self) -> list[Place]:
+        """Every place that may be ridden to, in the order that the matrices of `problem` must have."""
+        return places(self.deliveries_to_plan(), self.shifts_to_plan())
+
+    def problem(self, travel_seconds: Matrix, travel_metres: Matrix) -> RoutingProblem:
+        """Return the day in the engine's words; the matrices are over `places`. Raises FaultyProblem."""
+        return to_problem(
+            self.deliveries_to_plan(),
+            self.shifts_to_plan(),
+            travel_seconds=travel_seconds,
+            travel_metres=travel_metres,
+            day=self.day,
+            zone=self.zone,
+            shares=self.shares_to_plan(),
+            prices=replace(PRICES, balance_per_second=self.settings.balance_weight),
+        )
 
     def deliveries_to_plan(self) -> list[DeliveryToPlan]:
         """Return the deliveries in the engine's words; each may be ridden by its contract's holders, as instructed."""
@@ -101,6 +123,7 @@ class Day:
     def _delivery_to_plan(self, delivery: Delivery) -> DeliveryToPlan:
         instruction = self.instructions.get(delivery.id)
         only = instruction.courier_ids if instruction else ()
+        priority = instruction.priority if instruction else Priority.ORDINARY
         return DeliveryToPlan(
             str(delivery.id),
             _visit(delivery.pickup),
@@ -113,6 +136,8 @@ class Day:
             allowed_groups=self.holders.get(delivery.contract_id, frozenset()),
             allowed_shifts=self._ridden_by(only) if only else None,
             forbidden_shifts=self._ridden_by(instruction.forbidden_courier_ids) if instruction else frozenset(),
+            left_out_price=self.settings.left_out_seconds(priority),
+            left_out_weight=URGENT_OUTWEIGHS if priority is Priority.URGENT else 1,
         )
 
     def _ridden_by(self, courier_ids: Collection[str]) -> frozenset[str]:
@@ -158,6 +183,7 @@ class Day:
                 breaks=tuple(
                     BreakToTake(rest.window_start, rest.window_end, rest.length_seconds) for rest in shift.terms.breaks
                 ),
+                fixed_price=self.settings.courier_seconds,
             )
             for shift, courier, bike in self.shifts.values()
         ]
@@ -175,7 +201,16 @@ def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
         for shift, courier, bike in crew.free_shifts(view, day)
         if shift.cooperative_id in cooperative_ids
     }
-    return Day(day, zone, found, holders, shifts, instructions.of_deliveries(view, found), crew.shares(view, holders))
+    return Day(
+        day,
+        zone,
+        found,
+        holders,
+        shifts,
+        instructions.of_deliveries(view, found),
+        crew.shares(view, holders),
+        planning_settings.in_force(view, day).settings,
+    )
 
 
 def keep_distances(tx: Transaction, read: Day, metres: Matrix, estimated: NDArray[np.bool_]) -> None:
@@ -183,7 +218,7 @@ def keep_distances(tx: Transaction, read: Day, metres: Matrix, estimated: NDArra
 
     The matrices are over the places of the day's deliveries and shifts, in the order that `to_problem` wants.
     """
-    where = {place: index for index, place in enumerate(places(read.deliveries_to_plan(), read.shifts_to_plan()))}
+    where = {place: index for index, place in enumerate(read.places)}
     measured = []
     for delivery in read.deliveries.values():
         pickup, drop = (where[Place(visit.longitude, visit.latitude)] for visit in (delivery.pickup, delivery.drop))
@@ -305,6 +340,8 @@ def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
         before = terms.ends_at if what == "end" else terms.starts_at
     elif found.code == ReasonCode.CAPACITY:
         what = DIMENSIONS[int(what)]
+    elif found.code == ReasonCode.PRICE:
+        what = read.settings.enough(found.amount)
     until = None
     if before is not None:
         after = before + timedelta(seconds=found.amount if what == "end" else -found.amount)

@@ -1,7 +1,7 @@
 """A published day that changes: what is still to be ridden is read, a proposal kept, and accepted as one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -45,8 +45,8 @@ from services.dispatch.planning.remaining import (
     VehicleLost,
     remaining,
 )
-from services.dispatch.planning.translate import Place, places, to_problem, to_rounds
-from services.dispatch.repository import crew, deliveries, instructions, replans, rounds
+from services.dispatch.planning.translate import Place, to_rounds
+from services.dispatch.repository import crew, deliveries, instructions, planning_settings, replans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.dispatch.use_cases.plans import Day, free_prints
 from services.kit.database import Transaction, View
@@ -77,23 +77,18 @@ class Scene:
     reach: Reach
     now: datetime
 
-    @property
-    def places(self) -> list[Place]:
-        """Every place that is or was ridden to, in the order that the matrices must have."""
-        return places(self.day.deliveries_to_plan(), self.day.shifts_to_plan())
-
     def remaining(self, travel_seconds: Matrix, travel_metres: Matrix) -> Remaining:
-        """Return what is still to be ridden, in the engine's words; the matrices are over `places`. FaultyProblem."""
-        problem = to_problem(
-            self.day.deliveries_to_plan(),
-            self.day.shifts_to_plan(),
-            travel_seconds=travel_seconds,
-            travel_metres=travel_metres,
-            day=self.day.day,
-            zone=self.day.zone,
-            shares=self.day.shares_to_plan(),
+        """Return what is still to be ridden, in the engine's words; the matrices are over the day's places.
+
+        Whoever has a published round is called out already. Raises FaultyProblem.
+        """
+        problem = self.day.problem(travel_seconds, travel_metres)
+        called = {round_.shift_id for round_ in self.rounds}
+        problem = replace(
+            problem,
+            vehicles=tuple(replace(one, fixed_price=0) if one.id in called else one for one in problem.vehicles),
         )
-        where = {place: index for index, place in enumerate(self.places)}
+        where = {place: index for index, place in enumerate(self.day.places)}
         progress = (self._progress(round_, where, travel_metres) for round_ in self.rounds)
         return remaining(
             problem,
@@ -250,6 +245,7 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
             shifts,
             instructions.of_deliveries(view, every),
             crew.shares(view, holders),
+            planning_settings.in_force(view, day).settings,
         ),
         tuple(found),
         happened,

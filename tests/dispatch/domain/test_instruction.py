@@ -5,6 +5,7 @@ import pytest
 from services.dispatch.domain.errors import OutOfBounds
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.planning_settings import Priority
 from services.kit.errors import Refusals
 from tests.dispatch.builders import NOW, ORDER
 
@@ -30,6 +31,10 @@ def test_an_instruction_that_says_nothing_or_contradicts_itself_is_refused(
     with pytest.raises(OutOfBounds) as refusal:
         replace(GIVEN, **changes).check()  # type: ignore[arg-type]
     assert refusal.value.pointer == pointer
+
+
+def test_a_priority_alone_is_an_instruction() -> None:
+    replace(GIVEN, skills=(), courier_ids=(), forbidden_courier_ids=(), priority=Priority.URGENT).check()
 
 
 def test_all_faults_are_told_together() -> None:

@@ -66,6 +66,7 @@ RICH = RoutingProblem(
             forbidden_groups=frozenset({"other"}),
             ride_seconds_at_most=7_200,
             left_out_price=1_000,
+            left_out_weight=2,
         ),
         Request("aboard", (), (Stop(2, 0, 99_000, loads=(1, 0)),), locked_to="early"),
     ),
