@@ -132,6 +132,23 @@ instructions = Table(
 )
 """Who may ride a delivery and what it is worth, as a dispatcher wants it beyond what its order says."""
 
+closures = Table(
+    "closures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("site_id", Code, nullable=False),
+    Column("site_name", String(200), nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("told_by", Account, nullable=False),
+    Column("told_at", UtcDateTime, nullable=False),
+    CheckConstraint("starts_at < ends_at", name="lasts"),
+)
+"""When sites are closed, as dispatchers heard."""
+
+Index("closures_by_end", closures.c.ends_at)
+
 planning_settings = Table(
     "planning_settings",
     metadata,

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from services.dispatch import api
 from services.dispatch.api.city import city_router
+from services.dispatch.api.closures import closure_router
 from services.dispatch.api.crew import crew_router
 from services.dispatch.api.deliveries import router as delivery_router
 from services.dispatch.api.planning_settings import router as settings_router
@@ -16,6 +17,7 @@ from services.dispatch.api.rounds import router as round_router
 from services.dispatch.handlers import HEARS
 from services.dispatch.jobs import Planner, Solver, jobs
 from services.dispatch.pages.board import board_router
+from services.dispatch.pages.closures import closure_pages
 from services.dispatch.pages.crew import crew_pages
 from services.dispatch.pages.planning_settings import settings_pages
 from services.dispatch.pages.replans import replan_pages
@@ -60,6 +62,7 @@ def dispatch(settings: DispatchSettings, shared_solver: Solver | None = None) ->
             plan_router(settings.plan_seconds, zone, planner.wake, roads),
             round_router,
             settings_router,
+            closure_router(zone),
             replan_router(replanner.propose),
             ride_router(settings, zone),
             city_router(settings.data_dir),
@@ -67,6 +70,7 @@ def dispatch(settings: DispatchSettings, shared_solver: Solver | None = None) ->
             replan_pages(replanner.propose, zone),
             crew_pages(zone),
             settings_pages(zone),
+            closure_pages(zone),
             ride_pages(settings, zone),
         ],
         hears=HEARS,

@@ -17,6 +17,8 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.PlanNotFound: 404,
     errors.RoundNotFound: 404,
     errors.ReplanNotFound: 404,
+    errors.SiteNotFound: 404,
+    errors.ClosureNotFound: 404,
     errors.StopNotFound: 404,
     errors.ProofNotFound: 404,
     errors.OutOfBounds: 422,

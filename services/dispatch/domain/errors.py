@@ -287,6 +287,30 @@ class MoveRefused(DomainError):
         super().__init__(f"Après ce déplacement : {told}. Le plan reste inchangé.", violations=list(violations))
 
 
+class SiteNotFound(DomainError):
+    """No delivery that the caller may see names such a site."""
+
+    code = "site-not-found"
+    title = "Site introuvable"
+
+    def __init__(self, site_id: str) -> None:
+        super().__init__(
+            "Aucune livraison de vos marchés ne passe par ce site : vérifiez lequel est fermé.",
+            pointer="/site_id",
+            site_id=site_id,
+        )
+
+
+class ClosureNotFound(DomainError):
+    """No such closure."""
+
+    code = "closure-not-found"
+    title = "Fermeture introuvable"
+
+    def __init__(self, closure_id: str) -> None:
+        super().__init__("Cette fermeture n'existe pas, ou est déjà levée.", closure_id=closure_id)
+
+
 class RoundNotFound(DomainError):
     """No such round, or not the caller's."""
 

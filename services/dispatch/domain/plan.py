@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
+from services.dispatch.domain.closure import Closure, falling_in
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.errors import PlanNotReady, PlanStale
 from services.dispatch.domain.events import DeliveryId, StopKind
@@ -182,12 +183,14 @@ class Plan:
         reach: Reach,
         deliveries: Mapping[DeliveryId, Delivery],
         shift_prints: Mapping[str, str],
+        closures: Iterable[Closure] = (),
         *,
         at: datetime,
     ) -> tuple["Plan", tuple[Round, ...], tuple[LeftOut, ...]]:
         """Publish the draft rounds within reach; return the plan, those rounds, and what is now told to be left out.
 
-        `deliveries` are those of the rounds as they are now, `shift_prints` those of shifts that are still free.
+        `deliveries` are those of the rounds as they are now, `shift_prints` those of shifts that are still free,
+        `closures` those of sites at these times.
         What was published before stays as it is.
 
         Raises
@@ -199,7 +202,7 @@ class Plan:
         """
         self.require_draft()
         drafts = [round_ for round_ in self.rounds_within(reach) if round_.state is RoundState.DRAFT]
-        changes = self.changes(drafts, deliveries, shift_prints)
+        changes = [*self.changes(drafts, deliveries, shift_prints), *_shut(drafts, deliveries, closures)]
         if changes:
             raise PlanStale(self.id, changes)
         published = {round_.id: round_.publish(at=at) for round_ in drafts}
@@ -248,6 +251,21 @@ class Plan:
                 detail = f"les créneaux ou la consigne de la livraison {delivery.reference} ont changé"
                 changes.append({"kind": "delivery-amended", "delivery_id": str(delivery_id), "detail": detail})
         return changes
+
+
+def _shut(
+    drafts: Iterable[Round], deliveries: Mapping[DeliveryId, Delivery], closures: Iterable[Closure]
+) -> list[dict[str, str]]:
+    """Return the stops of these rounds that fall into a closure."""
+    stops = [(stop.delivery_id, stop.kind, stop.starts_at) for round_ in drafts for stop in round_.stops]
+    return [
+        {
+            "kind": "site-closed",
+            "delivery_id": str(delivery.id),
+            "detail": f"« {closure.site_name} » est fermé quand la livraison {delivery.reference} y passe",
+        }
+        for closure, delivery in falling_in(closures, stops, deliveries)
+    ]
 
 
 _SINCE = {

@@ -25,6 +25,7 @@ from services.dispatch.queries.crew import list_couriers
 from services.dispatch.queries.deliveries import get_delivery
 from services.dispatch.queries.reasons import reasons_told, remedies_told
 from services.dispatch.queries.rounds import around
+from services.dispatch.queries.sites import shut_stops
 from services.dispatch.repository import rounds
 from services.dispatch.travel import Point, Roads
 from services.dispatch.use_cases import instructions, moves, plans
@@ -144,6 +145,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
             curve=_curve(board.computation.marks),
             elapsed=_elapsed(board),
             couriers=list_couriers(view, reach, is_active=True),
+            shut=shut_stops(view, day, reach, zone),
             bars={row.shift.id: _bar(row, _span(board, zone), zone) for row in board.rows},
             hours=_hours(_span(board, zone)),
             carte=_map(board, roads),

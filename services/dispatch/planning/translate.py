@@ -14,6 +14,7 @@ from services.dispatch.planning.problem import (
     Prices,
     RoutingProblem,
     Share,
+    Span,
     Stop,
     StopKind,
     Vehicle,
@@ -39,12 +40,16 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VisitToMake:
-    """Where and when one end of a delivery may happen; instants are aware."""
+    """Where and when one end of a delivery may happen; instants are aware.
+
+    It does not begin during one of the `closures`, from their beginning until just before their end.
+    """
 
     place: Place
     window_start: datetime
     window_end: datetime
     service_seconds: int
+    closures: tuple[tuple[datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,7 @@ def to_problem(
             seconds(visit.window_start),
             seconds(visit.window_end),
             visit.service_seconds,
+            closures=tuple(Span(seconds(start), seconds(end)) for start, end in visit.closures),
         )
 
     known = {shift.id for shift in shifts}

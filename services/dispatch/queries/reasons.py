@@ -127,6 +127,11 @@ def remedy_words(remedy: Remedy, courier_name: str, zone: ZoneInfo) -> str:
             which = "de l'enlèvement" if remedy.stop is StopKind.PICKUP else "de la livraison"
             when = "jusqu'à" if remedy.what == "end" else "dès"
             return f"créneau {which} {when} {_time(remedy.until, zone)}, avec {who}"
+        case "closed":
+            which = "de l'enlèvement" if remedy.stop is StopKind.PICKUP else "de la livraison"
+            return (
+                f"le site {which} ouvert malgré sa fermeture, qui dure jusqu'à {_time(remedy.until, zone)}, avec {who}"
+            )
         case "shift" if remedy.what == "end":
             return f"{_minutes(remedy.amount)} de plus à la fin de la vacation {of_whom}{until}"
         case "shift":

@@ -18,7 +18,7 @@ from services.dispatch.planning.problem import StopKind as AskedKind
 from services.dispatch.planning.schedule import Call as StopCalledAt
 from services.dispatch.planning.schedule import ride
 from services.dispatch.planning.translate import to_rounds
-from services.dispatch.repository import crew, deliveries, instructions, plans
+from services.dispatch.repository import closures, crew, deliveries, instructions, plans
 from services.dispatch.use_cases.plans import Day, free_prints, planned_round, require_plan
 from services.kit.database import Transaction, View
 
@@ -81,7 +81,8 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
     if changes:
         raise PlanStale(plan.id, changes)
     holders = crew.holders(view, {delivery.contract_id for delivery in known.values()})
-    day = Day(plan.day, zone, known, holders, shifts, instructions.of_deliveries(view, known))
+    given = instructions.of_deliveries(view, known)
+    day = Day(plan.day, zone, known, holders, shifts, given, closures=closures.of_day(view, plan.day, zone))
     return Scene(plan, moved, source, target, day)
 
 
@@ -219,6 +220,8 @@ def _in_words(
                     for visit in visits[request_id, violation.vehicle_id or ""]
                 )
                 detail = f"{what} serait en retard de {-(-late // 60)} min ({who})"
+            case ViolationKind.CLOSED:
+                detail = f"{what} trouverait un site fermé ({who})"
             case ViolationKind.AFTER_SHIFT:
                 route = next(route for route in proposed.routes if route.vehicle_id == violation.vehicle_id)
                 end = problem.vehicles_by_id[route.vehicle_id].shift_end_seconds

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.dispatch import messages
+from services.dispatch.domain.closure import Closure
 from services.dispatch.domain.courier import Share, shift_print
 from services.dispatch.domain.delivery import Delivery, Visit
 from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSolving
@@ -37,7 +38,7 @@ from services.dispatch.planning.translate import (
     places,
     to_problem,
 )
-from services.dispatch.repository import crew, deliveries, instructions, planning_settings, plans, rounds
+from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, plans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
@@ -97,6 +98,7 @@ class Day:
     instructions: Mapping[DeliveryId, Instruction] = field(default_factory=dict)
     shares: Mapping[str, Sequence[Share]] = field(default_factory=dict)
     settings: PlanningSettings = field(default_factory=PlanningSettings)
+    closures: Sequence[Closure] = ()
 
     @property
     def places(self) -> list[Place]:
@@ -126,8 +128,8 @@ class Day:
         priority = instruction.priority if instruction else Priority.ORDINARY
         return DeliveryToPlan(
             str(delivery.id),
-            _visit(delivery.pickup),
-            _visit(delivery.drop),
+            self._visit_to_make(delivery.pickup),
+            self._visit_to_make(delivery.drop),
             delivery.grams,
             delivery.millilitres,
             delivery.pieces,
@@ -139,6 +141,19 @@ class Day:
             left_out_price=self.settings.left_out_seconds(priority),
             left_out_weight=URGENT_OUTWEIGHS if priority is Priority.URGENT else 1,
         )
+
+    def _visit_to_make(self, visit: Visit) -> VisitToMake:
+        return VisitToMake(
+            Place(visit.longitude, visit.latitude),
+            visit.window_start,
+            visit.window_end,
+            visit.service_seconds,
+            tuple((closure.starts_at, closure.ends_at) for closure in self.closures_of(visit)),
+        )
+
+    def closures_of(self, visit: Visit) -> list[Closure]:
+        """Return the closures of a visit's site, in the order in which the engine numbers them."""
+        return [closure for closure in self.closures if closure.site_id == visit.site_id]
 
     def _ridden_by(self, courier_ids: Collection[str]) -> frozenset[str]:
         return frozenset(shift.id for shift, courier, _ in self.shifts.values() if courier.id in courier_ids)
@@ -210,6 +225,7 @@ def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
         instructions.of_deliveries(view, found),
         crew.shares(view, holders),
         planning_settings.in_force(view, day).settings,
+        closures.of_day(view, day, zone),
     )
 
 
@@ -282,7 +298,9 @@ def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -
     known = deliveries.by_id(tx, concerned, lock=True)
     shift_ids = [round_.shift_id for round_ in drafts]
     crew.lock_shifts(tx, shift_ids)
-    plan, published, left_out = plan.publish(reach, known, free_prints(tx, plan.day, shift_ids), at=at)
+    begins = [stop.starts_at for round_ in drafts for stop in round_.stops]
+    shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
+    plan, published, left_out = plan.publish(reach, known, free_prints(tx, plan.day, shift_ids), shut, at=at)
     plans.save(tx, plan)
     rounds.add(tx, published)
     for round_ in published:
@@ -331,9 +349,13 @@ def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
     """Return a remedy in the day's words; where it moves a time, the new one is told in whole minutes."""
     delivery, shift_id = read.deliveries[DeliveryId.parse(delivery_id)], found.vehicle_id or ""
     stop, before, what = None, None, found.what
-    if found.code == ReasonCode.WINDOW and found.stop is not None:
+    visit = delivery.pickup
+    if found.stop is not None:
         stop = (StopKind.PICKUP, StopKind.DROP)[found.stop]
         visit = delivery.pickup if stop is StopKind.PICKUP else delivery.drop
+    if found.code == ReasonCode.CLOSED:
+        return Remedy(found.code, shift_id, stop=stop, until=read.closures_of(visit)[int(what)].ends_at)
+    if found.code == ReasonCode.WINDOW:
         before = visit.window_end if what == "end" else visit.window_start
     elif found.code == ReasonCode.SHIFT and shift_id in read.shifts:
         terms = read.shifts[shift_id][0].terms
@@ -349,12 +371,6 @@ def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
         if what == "end" and until < after:
             until += timedelta(minutes=1)
     return Remedy(found.code, shift_id, found.amount, what, stop, until)
-
-
-def _visit(visit: Visit) -> VisitToMake:
-    return VisitToMake(
-        Place(visit.longitude, visit.latitude), visit.window_start, visit.window_end, visit.service_seconds
-    )
 
 
 def planned_round(plan_id: str, read: Day, planned: PlannedRound) -> Round:

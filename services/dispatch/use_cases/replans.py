@@ -1,12 +1,13 @@
 """A published day that changes: what is still to be ridden is read, a proposal kept, and accepted as one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from services.dispatch import messages
+from services.dispatch.domain.closure import Closure, falling_in
 from services.dispatch.domain.courier import shift_print
 from services.dispatch.domain.delivery import Delivery, DeliveryState, Visit
 from services.dispatch.domain.errors import DeliveryNotFound, NothingToReadjust, OutOfBounds, ReplanStale, ShiftNotFound
@@ -46,7 +47,7 @@ from services.dispatch.planning.remaining import (
     remaining,
 )
 from services.dispatch.planning.translate import Place, to_rounds
-from services.dispatch.repository import crew, deliveries, instructions, planning_settings, replans, rounds
+from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, replans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.dispatch.use_cases.plans import Day, free_prints
 from services.kit.database import Transaction, View
@@ -69,13 +70,17 @@ _OPEN = (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A published day as it was read: its rounds that may be changed, and all that they are made of."""
+    """A published day as it was read: its rounds that may be changed, and all that they are made of.
+
+    Its rounds keep to the day's closures; `sudden` are those that they do not keep to.
+    """
 
     day: Day
     rounds: tuple[Round, ...]
     happened: Happened
     reach: Reach
     now: datetime
+    sudden: tuple[Closure, ...] = ()
 
     def remaining(self, travel_seconds: Matrix, travel_metres: Matrix) -> Remaining:
         """Return what is still to be ridden, in the engine's words; the matrices are over the day's places.
@@ -190,13 +195,15 @@ class Scene:
             )
             events.append(VehicleLost(lost.shift_id) if is_now else ShiftEnds(lost.shift_id, since))
         events += [Late(late.shift_id, 60 * late.minutes) for late in self.happened.late]
-        for shut in self.happened.shut:
-            span = Span(self.seconds(self.now), self.seconds(shut.until))
+        shut = [(one.site_id, self.now, one.until) for one in self.happened.shut]
+        shut += [(one.site_id, one.starts_at, one.ends_at) for one in self.sudden]
+        for site_id, start, end in shut:
+            span = Span(self.seconds(start), self.seconds(end))
             points = {
                 where[Place(visit.longitude, visit.latitude)]
                 for delivery in self.day.deliveries.values()
                 for visit in (delivery.pickup, delivery.drop)
-                if visit.site_id == shut.site_id
+                if visit.site_id == site_id
             }
             events += [SiteClosed(point, span) for point in sorted(points)]
         return events
@@ -236,6 +243,14 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
         if pinned not in known:
             raise DeliveryNotFound(str(pinned), "/pinned")
     every = {**known, **new}
+    shut = closures.of_day(view, day, zone)
+    to_do = [
+        (stop.delivery_id, stop.kind, stop.starts_at)
+        for round_ in found
+        for stop in round_.stops
+        if not stop.has_ended and stop.delivery_id in known
+    ]
+    sudden = {closure.id for closure, _ in falling_in(shut, to_do, known)}
     return Scene(
         Day(
             day,
@@ -246,11 +261,13 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
             instructions.of_deliveries(view, every),
             crew.shares(view, holders),
             planning_settings.in_force(view, day).settings,
+            [one for one in shut if one.id not in sudden],
         ),
         tuple(found),
         happened,
         reach,
         at,
+        tuple(one for one in shut if one.id in sudden),
     )
 
 
@@ -334,7 +351,9 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     crew.lock_shifts(tx, free)
     crews = {one[0].id: one for one in crew.shifts_of_day(tx, replan.day, EVERYTHING)}
     before = rounds.by_id(tx, touched, lock=True)
-    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), crews)
+    begins = [stop.starts_at for one in replan.rounds for stop in one.stops]
+    shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
+    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), crews, shut)
     changes = {change.delivery_id: change for change in replan.changes}
     proposed = {one.round_id: one for one in replan.rounds}
     plan_id = next(round_.plan_id for round_ in rounds.of_day(tx, replan.day, EVERYTHING))
@@ -402,8 +421,9 @@ def _require_as_seen(
     known: Mapping[DeliveryId, Delivery],
     free: Mapping[str, str],
     crews: Mapping[str, ShiftWithCrew],
+    shut: Sequence[Closure],
 ) -> None:
-    """Raise ReplanStale unless all that the proposal touches is as it was."""
+    """Raise ReplanStale unless all that the proposal touches is as it was, and no site was closed since."""
     prints = {id_: round_print(round_, known) for id_, round_ in now.items()}
     prints |= free
     prints |= {str(delivery.id): delivery_print(delivery) for delivery in known.values()}
@@ -416,6 +436,10 @@ def _require_as_seen(
                 changed.append("une vacation libre a changé ou n'est plus libre")
             else:
                 changed.append(f"la livraison {known[DeliveryId.parse(id_)].reference} a changé")
+    stops = [(stop.delivery_id, stop.kind, stop.starts_at) for one in replan.rounds for stop in one.stops]
+    for closure, delivery in falling_in(shut, stops, known):
+        if closure.told_at >= replan.requested_at:
+            changed.append(f"« {closure.site_name} » est fermé quand la livraison {delivery.reference} y passe")
     if changed:
         raise ReplanStale(replan.id, changed)
 

@@ -259,7 +259,9 @@ async def test_copied_shifts_keep_their_hours_when_clocks_change(house: House) -
     assert (copied["starts_at"], copied["ends_at"]) == ("2026-10-26T06:00:00Z", "2026-10-26T12:00:00Z")
 
 
-@pytest.mark.parametrize("path", ["/tableau", "/tableau/equipe", "/tableau/vacations", "/tableau/reglages"])
+@pytest.mark.parametrize(
+    "path", ["/tableau", "/tableau/equipe", "/tableau/vacations", "/tableau/reglages", "/tableau/fermetures"]
+)
 async def test_nothing_on_a_page_is_written_where_scripts_and_styles_may_not_stand(house: House, path: str) -> None:
     await published(house)
     page = (await (await a_board(house)).get(f"{path}?date=2026-11-24" if "equipe" not in path else path)).text
@@ -321,7 +323,13 @@ async def test_without_script_the_board_says_the_same(house: House, open_as: Ope
 
 async def test_every_field_has_a_name_and_the_page_no_sideways_scroll(house: House, open_as: OpenAs) -> None:
     await published(house)
-    for path in (DAY, "/tableau/equipe", "/tableau/vacations?date=2026-11-24", "/tableau/reglages"):
+    for path in (
+        DAY,
+        "/tableau/equipe",
+        "/tableau/vacations?date=2026-11-24",
+        "/tableau/reglages",
+        "/tableau/fermetures",
+    ):
         page = await open_as("regie-erdre", path, viewport={"width": 390, "height": 844})
         nameless: list[Any] = await page.evaluate(
             "[...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, a')]"

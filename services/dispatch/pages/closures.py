@@ -1,0 +1,103 @@
+"""Closures of sites, as a list of a day and a form."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from services.dispatch.domain.reach import Reach
+from services.dispatch.pages import pages
+from services.dispatch.pages.crew import DayForm, FormBody, Reader, Writer, refusals_of
+from services.dispatch.queries.sites import list_sites, shut_stops
+from services.dispatch.repository import closures as stored
+from services.dispatch.use_cases import closures as use_cases
+from services.dispatch.use_cases.access import reach_of
+from services.kit.database import View
+from services.kit.errors import DomainError
+from services.kit.http.edge import Now, OwnDatabase, ReadView
+
+DONE = {
+    "fermeture": "La fermeture est notée : les prochains plans la contourneront.",
+    "levee": "La fermeture est levée.",
+}
+DAYS_BACK, DAYS_AHEAD = 28, 60
+"""Sites offered are those of deliveries around the day."""
+
+
+class ClosureForm(FormBody):
+    """A closure by local times."""
+
+    date: date
+    site_id: str
+    starts: datetime
+    ends: datetime
+    reason: str = ""
+
+
+def closure_pages(zone: ZoneInfo) -> APIRouter:
+    """Return the pages; times of day are those of `zone`."""
+    router = APIRouter(include_in_schema=False)
+
+    def show(request: Request, view: View, day: date, reach: Reach, **more: Any) -> HTMLResponse:
+        return pages.render(
+            request,
+            "fermetures.html",
+            day=day,
+            closures=stored.of_day(view, day, zone),
+            sites=list_sites(view, reach, day - timedelta(days=DAYS_BACK), day + timedelta(days=DAYS_AHEAD)),
+            shut=shut_stops(view, day, reach, zone),
+            previous_day=day - timedelta(days=1),
+            next_day=day + timedelta(days=1),
+            **{"refusals": [], "done": "", "form": None, **more},
+        )
+
+    @router.get("/tableau/fermetures")
+    def read(
+        request: Request,
+        caller: Reader,
+        view: ReadView,
+        now: Now,
+        jour: Annotated[date | None, Query(alias="date")] = None,
+        fait: Annotated[str, Query(max_length=20)] = "",
+    ) -> HTMLResponse:
+        """Show the closures of a day."""
+        day = jour or now.astimezone(zone).date()
+        return show(request, view, day, reach_of(caller), done=DONE.get(fait, ""))
+
+    @router.post("/tableau/fermetures")
+    def close(
+        request: Request, caller: Writer, database: OwnDatabase, now: Now, form: Annotated[ClosureForm, Form()]
+    ) -> Response:
+        """Note a closure."""
+        reach = reach_of(caller)
+        starts_at, ends_at = (one.replace(tzinfo=zone).astimezone(UTC) for one in (form.starts, form.ends))
+        try:
+            with database.transaction() as tx:
+                use_cases.close_site(
+                    tx, reach, form.site_id, starts_at, ends_at, form.reason, told_by=caller.name, at=now
+                )
+        except DomainError as refusal:
+            with database.view() as view:
+                return show(request, view, form.date, reach, refusals=refusals_of(refusal), form=form, status=422)
+        return _back(form.date, "fermeture")
+
+    @router.post("/tableau/fermetures/{closure_id}/levee")
+    def reopen(
+        request: Request, closure_id: str, caller: Writer, database: OwnDatabase, form: Annotated[DayForm, Form()]
+    ) -> Response:
+        """Forget a closure."""
+        try:
+            with database.transaction() as tx:
+                use_cases.open_site(tx, closure_id)
+        except DomainError as refusal:
+            with database.view() as view:
+                return show(request, view, form.date, reach_of(caller), refusals=refusals_of(refusal), status=404)
+        return _back(form.date, "levee")
+
+    return router
+
+
+def _back(day: date, done: str) -> Response:
+    return RedirectResponse(f"/tableau/fermetures?date={day}&fait={done}", status_code=303)
