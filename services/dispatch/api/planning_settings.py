@@ -1,5 +1,6 @@
 """What plans are weighed by, over HTTP: for every day, and for a day that has its own."""
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Self
 
@@ -23,17 +24,20 @@ class PlanningSettingsBody(Body):
 
     `courier_seconds`: riding in a shift at all. `balance_weight`: seconds for each second between the longest day and
     the shortest. `ordinary_seconds`: leaving a delivery out, null for more than any way of riding it.
-    `can_wait_seconds`: leaving out one that can wait.
+    `can_wait_seconds`: leaving out one that can wait. `tolerance_seconds`: how long after its window a stop may begin.
+    `late_weight`: seconds for each second of that.
     """
 
     courier_seconds: Annotated[int, Field(examples=[1_800])] = 0
     balance_weight: int = 0
     ordinary_seconds: int | None = None
     can_wait_seconds: int = 3_600
+    tolerance_seconds: int = 0
+    late_weight: int = 10
 
     def settings(self) -> PlanningSettings:
         """Return it for the domain."""
-        return PlanningSettings(self.courier_seconds, self.balance_weight, self.ordinary_seconds, self.can_wait_seconds)
+        return PlanningSettings(**self.model_dump())
 
 
 class PlanningSettingsOut(BaseModel):
@@ -48,22 +52,15 @@ class PlanningSettingsOut(BaseModel):
     balance_weight: int
     ordinary_seconds: int | None
     can_wait_seconds: int
+    tolerance_seconds: int
+    late_weight: int
     set_by: str
     set_at: datetime | None
 
     @classmethod
     def of(cls, kept: KeptSettings) -> Self:
         """Show settings."""
-        settings = kept.settings
-        return cls(
-            date=kept.day,
-            courier_seconds=settings.courier_seconds,
-            balance_weight=settings.balance_weight,
-            ordinary_seconds=settings.ordinary_seconds,
-            can_wait_seconds=settings.can_wait_seconds,
-            set_by=kept.set_by,
-            set_at=kept.set_at,
-        )
+        return cls(date=kept.day, set_by=kept.set_by, set_at=kept.set_at, **asdict(kept.settings))
 
 
 @router.get("/v1/planning-settings", response_model=PlanningSettingsOut)

@@ -11,6 +11,8 @@ from services.kit.errors import DomainError, refuse_all
 DEAREST_COURIER_SECONDS = 14_400
 HEAVIEST_BALANCE = 10
 DEAREST_DELIVERY_SECONDS = 86_400
+LONGEST_TOLERANCE_SECONDS = 3_600
+HEAVIEST_LATENESS = 100
 URGENT_OUTWEIGHS = 10
 """Where not all deliveries find room, an urgent one is left out only instead of more ordinary ones than this."""
 
@@ -30,12 +32,16 @@ class PlanningSettings:
     Riding in a shift at all costs `courier_seconds`. Each second by which the longest day is longer than the shortest
     costs `balance_weight` seconds. Leaving out a delivery costs `ordinary_seconds` (None: more than any way of riding
     it) or, where it can wait, `can_wait_seconds`; an urgent one is never left out for its price.
+
+    A stop may begin `tolerance_seconds` after its window; each second of that costs `late_weight` seconds.
     """
 
     courier_seconds: int = 0
     balance_weight: int = 0
     ordinary_seconds: int | None = None
     can_wait_seconds: int = 3_600
+    tolerance_seconds: int = 0
+    late_weight: int = 10
 
     def check(self) -> None:
         """Raise OutOfBounds, or Refusals with several of them."""
@@ -77,6 +83,14 @@ class PlanningSettings:
                     pointer=f"/{name}_seconds",
                     highest=DEAREST_DELIVERY_SECONDS,
                 )
+        if not 0 <= self.tolerance_seconds <= LONGEST_TOLERANCE_SECONDS:
+            yield OutOfBounds(
+                "La tolérance de retard va de 0 à 60 minutes ; au-delà, changez le créneau.",
+                pointer="/tolerance_seconds",
+                highest=LONGEST_TOLERANCE_SECONDS,
+            )
+        if not 0 <= self.late_weight <= HEAVIEST_LATENESS:
+            yield OutOfBounds("Le poids du retard va de 0 à 100.", pointer="/late_weight", highest=HEAVIEST_LATENESS)
         if self.ordinary_seconds is not None and self.can_wait_seconds > self.ordinary_seconds:
             yield OutOfBounds(
                 "Ce qui peut attendre ne vaut pas plus qu'une livraison ordinaire : baissez cette valeur.",

@@ -33,6 +33,8 @@ class SettingsForm(FormBody):
     balance: int = 0
     ordinary: float | None = None
     can_wait: float = 0
+    tolerance: float = 0
+    late_weight: int = 10
 
     @field_validator("ordinary", mode="before")
     @classmethod
@@ -46,6 +48,8 @@ class SettingsForm(FormBody):
             self.balance,
             None if self.ordinary is None else _seconds(self.ordinary),
             _seconds(self.can_wait),
+            _seconds(self.tolerance),
+            self.late_weight,
         )
 
 

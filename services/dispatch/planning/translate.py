@@ -42,7 +42,8 @@ class Place(NamedTuple):
 class VisitToMake:
     """Where and when one end of a delivery may happen; instants are aware.
 
-    It does not begin during one of the `closures`, from their beginning until just before their end.
+    It does not begin during one of the `closures`, from their beginning until just before their end. It may begin
+    `tolerance_seconds` after its window, where each second costs `late_price` seconds ridden.
     """
 
     place: Place
@@ -50,6 +51,8 @@ class VisitToMake:
     window_end: datetime
     service_seconds: int
     closures: tuple[tuple[datetime, datetime], ...] = ()
+    tolerance_seconds: int = 0
+    late_price: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +183,14 @@ def to_problem(
         return (instant - midnight) // timedelta(seconds=1)
 
     def stop(visit: VisitToMake) -> Stop:
+        end = seconds(visit.window_end)
         return Stop(
             where[visit.place],
             seconds(visit.window_start),
-            seconds(visit.window_end),
+            end,
             visit.service_seconds,
+            latest_seconds=end + visit.tolerance_seconds if visit.tolerance_seconds else None,
+            late_price=visit.late_price if visit.tolerance_seconds else 0,
             closures=tuple(Span(seconds(start), seconds(end)) for start, end in visit.closures),
         )
 

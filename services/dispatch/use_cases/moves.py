@@ -18,7 +18,7 @@ from services.dispatch.planning.problem import StopKind as AskedKind
 from services.dispatch.planning.schedule import Call as StopCalledAt
 from services.dispatch.planning.schedule import ride
 from services.dispatch.planning.translate import to_rounds
-from services.dispatch.repository import closures, crew, deliveries, instructions, plans
+from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, plans
 from services.dispatch.use_cases.plans import Day, free_prints, planned_round, require_plan
 from services.kit.database import Transaction, View
 
@@ -82,7 +82,9 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
         raise PlanStale(plan.id, changes)
     holders = crew.holders(view, {delivery.contract_id for delivery in known.values()})
     given = instructions.of_deliveries(view, known)
-    day = Day(plan.day, zone, known, holders, shifts, given, closures=closures.of_day(view, plan.day, zone))
+    settings = planning_settings.in_force(view, plan.day).settings
+    shut = closures.of_day(view, plan.day, zone)
+    day = Day(plan.day, zone, known, holders, shifts, given, settings=settings, closures=shut)
     return Scene(plan, moved, source, target, day)
 
 

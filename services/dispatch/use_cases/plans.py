@@ -149,6 +149,8 @@ class Day:
             visit.window_end,
             visit.service_seconds,
             tuple((closure.starts_at, closure.ends_at) for closure in self.closures_of(visit)),
+            self.settings.tolerance_seconds,
+            self.settings.late_weight,
         )
 
     def closures_of(self, visit: Visit) -> list[Closure]:

@@ -1,5 +1,6 @@
 """What dispatchers let plans weigh, and what deliveries are worth to them, reaches the plan."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -32,12 +33,21 @@ from tests.dispatch.conftest import House, checked, drafted, furnish, ordered
 
 PATH = "/v1/planning-settings"
 FIRST, SECOND = f"{order_id(1)}-1", f"{order_id(2)}-1"
-NOTHING = {"courier_seconds": 0, "balance_weight": 0, "ordinary_seconds": None, "can_wait_seconds": 3_600}
+NOTHING = {
+    "courier_seconds": 0,
+    "balance_weight": 0,
+    "ordinary_seconds": None,
+    "can_wait_seconds": 3_600,
+    "tolerance_seconds": 0,
+    "late_weight": 10,
+}
 DEAR: dict[str, Any] = {
     "courier_seconds": 1_800,
     "balance_weight": 2,
     "ordinary_seconds": 7_200,
     "can_wait_seconds": 60,
+    "tolerance_seconds": 600,
+    "late_weight": 5,
 }
 
 
@@ -108,6 +118,36 @@ async def test_an_urgent_delivery_goes_before_another_where_not_both_find_room(h
         checked(await house.as_dispatcher().delete(f"/v1/deliveries/{urgent}/instruction"))
 
 
+async def test_a_stop_begins_late_within_the_tolerance_rather_than_being_left_out(house: House) -> None:
+    await furnish(house)
+    await house.hear(contract_registered())
+    for number, place in ((1, "blanchisserie"), (2, "jardin")):
+        await house.hear(order_placed(number, at_nine(place)), amount_held(number))
+    (told,) = (await drafted(house))["left_out"]
+    (remedy,) = [one for one in told["remedies"] if one["code"] == "window"]
+    needed = remedy["amount"]
+    # The window until then, or as long a tolerance: both let it be ridden, a second less does not.
+    await set_(house, tolerance_seconds=needed - 1)
+    (told,) = (await drafted(house))["left_out"]
+    await set_(house, tolerance_seconds=needed)
+    plan = await drafted(house)
+    assert plan["left_out"] == []
+    pickups = [stop for round_ in plan["rounds"] for stop in round_["stops"] if stop["kind"] == "pickup"]
+    late = [(datetime.fromisoformat(stop["starts_at"]) - at(9)).total_seconds() for stop in pickups]
+    assert sorted(late) == [0, needed]
+    # A hand may do what a plan may, and no more.
+    (second,) = [stop for stop, seconds in zip(pickups, late, strict=True) if seconds]
+    dispatcher = house.as_dispatcher()
+    out = {"delivery_id": second["delivery_id"]}
+    back = out | {"shift_id": plan["rounds"][0]["shift_id"], "pickup_position": 2, "drop_position": 4}
+    checked(await dispatcher.post(f"/v1/plans/{plan['id']}/moves", json=out))
+    checked(await dispatcher.post(f"/v1/plans/{plan['id']}/moves", json=back))
+    checked(await dispatcher.post(f"/v1/plans/{plan['id']}/moves", json=out))
+    await set_(house, tolerance_seconds=needed - 60)
+    refused = checked(await dispatcher.post(f"/v1/plans/{plan['id']}/moves", json=back), 409)
+    assert "en retard de 1 min" in refused["detail"]
+
+
 async def test_a_delivery_that_can_wait_is_left_out_where_the_detour_is_worth_more(house: House) -> None:
     await furnish(house)
     await ordered(house, 1)
@@ -142,7 +182,7 @@ async def test_a_courier_is_called_out_only_for_what_is_worth_it(house: House) -
 def test_a_day_weighs_what_its_settings_say(priority: Priority) -> None:
     delivery = a_delivery()
     given = Instruction(delivery.id, (), (), (), "Parce que.", "Régie", NOW, priority)
-    settings = PlanningSettings(600, 3, 5_000, 4_000)
+    settings = PlanningSettings(600, 3, 5_000, 4_000, 600, 7)
     day = Day(TODAY, PARIS, {delivery.id: delivery}, {CONTRACT: frozenset({"erdre"})}, {}, {delivery.id: given}, {})
     for one in (day, Day(TODAY, PARIS, day.deliveries, day.holders, {}, day.instructions, {}, settings)):
         travel = matrix(one.places)
@@ -153,6 +193,8 @@ def test_a_day_weighs_what_its_settings_say(priority: Priority) -> None:
         assert (request.left_out_price, request.left_out_weight) == (worth, weight)
         assert problem.left_out_price(request) == (weight * problem.worst_cost if worth is None else worth)
         assert problem.prices.balance_per_second == one.settings.balance_weight
+        soft = {(stop.last_seconds - stop.window_end_seconds, stop.late_price) for _, _, stop in request.stops}
+        assert soft == ({(600, 7)} if one is not day else {(0, 0)})
         assert len(solve(problem, Steps(1)).left_out) == 1
 
 

@@ -16,6 +16,8 @@ SETTINGS = PlanningSettings(courier_seconds=1_800, balance_weight=1, ordinary_se
         ({"courier_seconds": 14_401}, "/courier_seconds"),
         ({"balance_weight": 11}, "/balance_weight"),
         ({"ordinary_seconds": 86_401}, "/ordinary_seconds"),
+        ({"tolerance_seconds": 3_601}, "/tolerance_seconds"),
+        ({"late_weight": 101}, "/late_weight"),
         ({"can_wait_seconds": -1}, "/can_wait_seconds"),
         ({"can_wait_seconds": 7_201}, "/can_wait_seconds"),
     ],

@@ -5,7 +5,15 @@ from tests.dispatch.conftest import House, checked, furnish, ordered
 from tests.dispatch.pages.test_board import DAY, a_board
 
 PAGE = "/tableau/reglages"
-FORM = {"date": "2026-11-24", "courier": "30", "balance": "1", "ordinary": "", "can_wait": "45,5".replace(",", ".")}
+FORM = {
+    "date": "2026-11-24",
+    "courier": "30",
+    "balance": "1",
+    "ordinary": "",
+    "can_wait": "45.5",
+    "tolerance": "5",
+    "late_weight": "20",
+}
 
 
 async def test_settings_are_kept_in_minutes_for_every_day_or_for_one(house: House) -> None:
@@ -18,6 +26,7 @@ async def test_settings_are_kept_in_minutes_for_every_day_or_for_one(house: Hous
     kept = checked(await house.as_dispatcher().get("/v1/planning-settings"))
     assert (kept["courier_seconds"], kept["balance_weight"]) == (1_800, 1)
     assert (kept["ordinary_seconds"], kept["can_wait_seconds"]) == (None, 2_730)
+    assert (kept["tolerance_seconds"], kept["late_weight"]) == (300, 20)
     await board.post(PAGE, data=FORM | {"this_day_only": "true", "ordinary": "120"})
     page = (await board.get(f"{PAGE}?date=2026-11-24&fait=jour")).text
     assert "a ses propres réglages, posés par regie-erdre" in page
