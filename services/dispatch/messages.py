@@ -45,7 +45,16 @@ def deliveries(event: hears.OrderPlaced) -> list[Delivery]:
             pickup=visit(leg.pickup),
             drop=visit(leg.drop),
             loads=tuple(
-                Load(load.kind, load.label, load.count, load.unit_grams, load.unit_millilitres) for load in leg.loads
+                Load(
+                    load.kind,
+                    load.label,
+                    load.count,
+                    load.unit_grams,
+                    load.unit_millilitres,
+                    load.unit_seconds,
+                    load.longest_ride_seconds if load.HasField("longest_ride_seconds") else None,
+                )
+                for load in leg.loads
             ),
             needs_trailer=leg.needs_trailer,
             note=event.note,

@@ -97,6 +97,8 @@ def _leg(leg: Leg) -> orders.Leg:
                 count=load.count,
                 unit_grams=load.unit_grams,
                 unit_millilitres=load.unit_millilitres,
+                unit_seconds=load.unit_seconds,
+                longest_ride_seconds=load.longest_ride_seconds,
             )
             for load in leg.loads
         ],

@@ -57,6 +57,8 @@ load_kinds = Table(
     Column("unit_millilitres", Integer, nullable=False),
     Column("needs_trailer", Boolean, nullable=False),
     Column("max_per_bike", Integer, nullable=False),
+    Column("unit_seconds", Integer, nullable=False, server_default="0"),
+    Column("longest_ride_seconds", Integer),
 )
 
 

@@ -55,7 +55,15 @@ def order_of(event: Any) -> Order:
                 pickup=visit_of(leg.pickup),
                 drop=visit_of(leg.drop),
                 loads=tuple(
-                    Load(load.kind, load.label, load.count, load.unit_grams, load.unit_millilitres)
+                    Load(
+                        load.kind,
+                        load.label,
+                        load.count,
+                        load.unit_grams,
+                        load.unit_millilitres,
+                        load.unit_seconds,
+                        load.longest_ride_seconds if load.HasField("longest_ride_seconds") else None,
+                    )
                     for load in leg.loads
                 ),
                 needs_trailer=leg.needs_trailer,

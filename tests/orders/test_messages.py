@@ -34,7 +34,18 @@ def order_told_by(event: events.OrderPlaced) -> Order:
 
 
 def leg_told_by(leg: events.Leg) -> Leg:
-    loads = tuple(Load(each.kind, each.label, each.count, each.unit_grams, each.unit_millilitres) for each in leg.loads)
+    loads = tuple(
+        Load(
+            each.kind,
+            each.label,
+            each.count,
+            each.unit_grams,
+            each.unit_millilitres,
+            each.unit_seconds,
+            each.longest_ride_seconds if each.HasField("longest_ride_seconds") else None,
+        )
+        for each in leg.loads
+    )
     return Leg(
         leg.number,
         date.fromisoformat(leg.service_date),

@@ -69,13 +69,15 @@ class VisitOut(BaseModel):
 
 
 class LoadOut(BaseModel):
-    """Units of one kind, as announced."""
+    """Units of one kind, as announced; `longest_ride_seconds` is null without a limit."""
 
     kind: str
     label: str
     count: int
     unit_grams: int
     unit_millilitres: int
+    unit_seconds: int
+    longest_ride_seconds: int | None
 
     @classmethod
     def of(cls, load: Load) -> Self:
@@ -86,6 +88,8 @@ class LoadOut(BaseModel):
             count=load.count,
             unit_grams=load.unit_grams,
             unit_millilitres=load.unit_millilitres,
+            unit_seconds=load.unit_seconds,
+            longest_ride_seconds=load.longest_ride_seconds,
         )
 
 

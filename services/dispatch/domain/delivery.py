@@ -58,13 +58,18 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Units of one kind; weight and volume are per unit."""
+    """Units of one kind; weight and volume are per unit, and so is the time to load or unload, beside the visit's.
+
+    `longest_ride_seconds` is how long it may be on the way, None without a limit.
+    """
 
     kind: str
     label: str
     count: int
     unit_grams: int
     unit_millilitres: int
+    unit_seconds: int = 0
+    longest_ride_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,16 @@ class Delivery:
     def pieces(self) -> int:
         """How many units of load there are, all kinds."""
         return sum(load.count for load in self.loads)
+
+    @property
+    def loading_seconds(self) -> int:
+        """How long all its units take to load, or to unload, on top of a visit's service."""
+        return sum(load.count * load.unit_seconds for load in self.loads)
+
+    @property
+    def longest_ride_seconds(self) -> int | None:
+        """How long its most delicate load may be on the way, from the end of the pickup to the drop's beginning."""
+        return min((s for load in self.loads if (s := load.longest_ride_seconds) is not None), default=None)
 
     @property
     def has_ended(self) -> bool:

@@ -60,7 +60,8 @@ class DeliveryToPlan:
     """A delivery as the engine needs it.
 
     `skills` are what courier and bike must have; `allowed_groups` (cooperatives) and `allowed_shifts` are None where
-    any may ride it. `left_out_price` and `left_out_weight` are `Request`'s, in seconds ridden.
+    any may ride it; `ride_seconds_at_most` is how long its load may be on the way. `left_out_price` and
+    `left_out_weight` are `Request`'s, in seconds ridden.
     """
 
     id: str
@@ -76,6 +77,7 @@ class DeliveryToPlan:
     forbidden_shifts: frozenset[str] = frozenset()
     left_out_price: int | None = None
     left_out_weight: int = 1
+    ride_seconds_at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ def to_problem(
             forbidden_vehicles=delivery.forbidden_shifts & known,
             left_out_price=delivery.left_out_price,
             left_out_weight=delivery.left_out_weight,
+            ride_seconds_at_most=delivery.ride_seconds_at_most,
         )
         for delivery in deliveries
         if not shifts or not _is_too_much(delivery, shifts)

@@ -237,6 +237,8 @@ def _in_words(
                 detail = f"{what} demande {told} : {who} ne l'a pas"
             case ViolationKind.NOT_ALLOWED:
                 detail = f"{what} ne peut pas aller à {who} : marché d'une autre coopérative, ou consigne"
+            case ViolationKind.RIDE_TOO_LONG:
+                detail = f"la charge de {what} resterait trop longtemps à bord ({who})"
             case ViolationKind.OVER_RANGE:
                 detail = f"la tournée de {who} dépasserait l'autonomie du vélo"
             case ViolationKind.BREAK_MISSING | ViolationKind.BREAK_OUTSIDE_WINDOW:

@@ -128,8 +128,8 @@ class Day:
         priority = instruction.priority if instruction else Priority.ORDINARY
         return DeliveryToPlan(
             str(delivery.id),
-            self._visit_to_make(delivery.pickup),
-            self._visit_to_make(delivery.drop),
+            self._visit_to_make(delivery, delivery.pickup),
+            self._visit_to_make(delivery, delivery.drop),
             delivery.grams,
             delivery.millilitres,
             delivery.pieces,
@@ -140,14 +140,15 @@ class Day:
             forbidden_shifts=self._ridden_by(instruction.forbidden_courier_ids) if instruction else frozenset(),
             left_out_price=self.settings.left_out_seconds(priority),
             left_out_weight=URGENT_OUTWEIGHS if priority is Priority.URGENT else 1,
+            ride_seconds_at_most=delivery.longest_ride_seconds,
         )
 
-    def _visit_to_make(self, visit: Visit) -> VisitToMake:
+    def _visit_to_make(self, delivery: Delivery, visit: Visit) -> VisitToMake:
         return VisitToMake(
             Place(visit.longitude, visit.latitude),
             visit.window_start,
             visit.window_end,
-            visit.service_seconds,
+            visit.service_seconds + delivery.loading_seconds,
             tuple((closure.starts_at, closure.ends_at) for closure in self.closures_of(visit)),
             self.settings.tolerance_seconds,
             self.settings.late_weight,

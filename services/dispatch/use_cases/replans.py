@@ -160,9 +160,10 @@ class Scene:
             key = str(stop.delivery_id), AskedKind(stop.kind.value), 0
             if stop.state in (StopState.STARTED, StopState.ARRIVED):
                 # Nobody knows where the courier is: no earlier than planned, and the service still takes its time.
-                ends = max(self.seconds(stop.leaves_at), now + self.visit(stop).service_seconds)
+                takes = self.visit(stop).service_seconds + self.day.deliveries[stop.delivery_id].loading_seconds
+                ends = max(self.seconds(stop.leaves_at), now + takes)
                 if stop.arrived_at is not None:
-                    ends = max(now, self.seconds(stop.arrived_at) + self.visit(stop).service_seconds)
+                    ends = max(now, self.seconds(stop.arrived_at) + takes)
                 ended[key] = ends
                 started.add(key)
                 passed.append((ends, self._point(stop, where)))

@@ -91,15 +91,26 @@ class SiteOut(BaseModel):
         )
 
 
-class LoadKindBody(Body):
-    """A kind of load; grams and millilitres are per unit."""
+class LoadKindChange(Body):
+    """What is said of a kind of load; grams, millilitres and seconds are per unit.
 
-    code: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
+    `unit_seconds` is to load or unload one, on top of the site's time; `longest_ride_seconds` how long it may be on the
+    way, null without a limit.
+    """
+
     label: str = Field(min_length=1, max_length=100)
     unit_grams: int
     unit_millilitres: int
     needs_trailer: bool = False
     max_per_bike: int = Field(ge=1, le=1_000)
+    unit_seconds: int = 0
+    longest_ride_seconds: int | None = None
+
+
+class LoadKindBody(LoadKindChange):
+    """A new kind of load."""
+
+    code: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
 
 
 class LoadKindOut(BaseModel):
@@ -111,6 +122,8 @@ class LoadKindOut(BaseModel):
     unit_millilitres: int
     needs_trailer: bool
     max_per_bike: int
+    unit_seconds: int
+    longest_ride_seconds: int | None
 
     @classmethod
     def of(cls, kind: LoadKind) -> "LoadKindOut":

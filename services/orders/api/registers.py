@@ -18,9 +18,9 @@ from services.kit.http.answers import (
 )
 from services.kit.http.edge import Caller, Once, ReadView, Tx, needs
 from services.orders import queries
-from services.orders.api.bodies import KnownContractOut, LoadKindBody, LoadKindOut, SiteBody, SiteOut
+from services.orders.api.bodies import KnownContractOut, LoadKindBody, LoadKindChange, LoadKindOut, SiteBody, SiteOut
 from services.orders.domain.errors import UnknownDepartment
-from services.orders.domain.load import load_kind
+from services.orders.domain.load import LoadKind, load_kind
 from services.orders.domain.site import Site
 from services.orders.repository import LoadKinds, Sites
 from services.orders.use_cases import registers as use_cases
@@ -94,7 +94,21 @@ def add_load_kind(body: LoadKindBody, tx: Tx, once: Once) -> Response:
     if (kept := once.replay()) is not None:
         return kept
     kind = use_cases.add_load_kind(tx, load_kind(**body.model_dump()))
-    return once.keep(201, {"Location": "/v1/load-kinds"}, LoadKindOut.of(kind))
+    return once.keep(201, {"Location": f"/v1/load-kinds/{kind.code}", "ETag": _etag_of(kind)}, LoadKindOut.of(kind))
+
+
+@router.get("/v1/load-kinds/{code}", response_model=LoadKindOut, dependencies=[needs("orders:read")])
+def read_load_kind(code: str, view: ReadView, request: Request) -> Response:
+    """Return a kind of load."""
+    kind = LoadKinds(view).get(code)
+    return not_modified(request, _etag_of(kind)) or _load_kind(kind)
+
+
+@router.put("/v1/load-kinds/{code}", response_model=LoadKindOut, dependencies=[needs("orders:admin")])
+def change_load_kind(code: str, body: LoadKindChange, tx: Tx, request: Request) -> Response:
+    """Replace what is said of a kind; If-Match names the version that was read. Orders placed before stay."""
+    check_if_match(request, _etag_of(LoadKinds(tx).get(code, for_update=True)))
+    return _load_kind(use_cases.change_load_kind(tx, load_kind(code=code, **body.model_dump())))
 
 
 @router.get("/v1/known-contracts")
@@ -106,6 +120,15 @@ def read_contracts(caller: Reader, view: ReadView) -> Page[KnownContractOut]:
 
 def _etag(site: Site) -> str:
     return etag_of(site.id, site.version)
+
+
+def _etag_of(kind: LoadKind) -> str:
+    return etag_of(LoadKindOut.of(kind).model_dump_json())
+
+
+def _load_kind(kind: LoadKind) -> Response:
+    body = LoadKindOut.of(kind).model_dump_json()
+    return Response(body, media_type="application/json", headers={"ETag": _etag_of(kind)})
 
 
 def _site(site: Site) -> Response:

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from services.kit.errors import DomainError
+from services.kit.errors import DomainError, refuse_all
 from services.orders.domain.errors import OutOfBounds, RepeatedLoadKind, TooMuchForOneBike, UnknownLoadKind
 
 
 @dataclass(frozen=True, slots=True)
 class LoadKind:
-    """One kind of load; grams and millilitres are per unit, `max_per_bike` counts units of this kind alone."""
+    """One kind of load; grams and millilitres are per unit, `max_per_bike` counts units of this kind alone.
+
+    Each unit takes `unit_seconds` to load and to unload, on top of the site's time. `longest_ride_seconds` is how long
+    it may be on the way, None without a limit.
+    """
 
     code: str
     label: str
@@ -18,6 +22,8 @@ class LoadKind:
     unit_millilitres: int
     needs_trailer: bool
     max_per_bike: int
+    unit_seconds: int = 0
+    longest_ride_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Load:
     count: int
     unit_grams: int
     unit_millilitres: int
+    unit_seconds: int = 0
+    longest_ride_seconds: int | None = None
 
     @property
     def grams(self) -> int:
@@ -61,15 +69,49 @@ DEFAULT_KINDS = (
 """What a new house starts with; administrators add to it."""
 
 
+SLOWEST_UNIT_SECONDS = 600
+SHORTEST_RIDE_SECONDS = 600
+LONGEST_RIDE_SECONDS = 86_400
+
+
 def load_kind(
-    *, code: str, label: str, unit_grams: int, unit_millilitres: int, needs_trailer: bool, max_per_bike: int
+    *,
+    code: str,
+    label: str,
+    unit_grams: int,
+    unit_millilitres: int,
+    needs_trailer: bool,
+    max_per_bike: int,
+    unit_seconds: int = 0,
+    longest_ride_seconds: int | None = None,
 ) -> LoadKind:
-    """Describe a new kind of load. Raises OutOfBounds for a unit that no bike carries."""
+    """Describe a kind of load. Raises OutOfBounds, or Refusals, for a unit that no bike carries or for odd times."""
+    faults: list[DomainError] = []
     if not 1 <= unit_grams <= 150_000:
-        raise OutOfBounds("Donnez un poids par unité entre 1 g et 150 kg.", pointer="/unit_grams")
+        faults.append(OutOfBounds("Donnez un poids par unité entre 1 g et 150 kg.", pointer="/unit_grams"))
     if not 1 <= unit_millilitres <= 1_500_000:
-        raise OutOfBounds("Donnez un volume par unité entre 1 ml et 1 500 litres.", pointer="/unit_millilitres")
-    return LoadKind(code, label, unit_grams, unit_millilitres, needs_trailer, max_per_bike)
+        faults.append(
+            OutOfBounds("Donnez un volume par unité entre 1 ml et 1 500 litres.", pointer="/unit_millilitres")
+        )
+    if not 0 <= unit_seconds <= SLOWEST_UNIT_SECONDS:
+        faults.append(
+            OutOfBounds(
+                "Charger une unité prend de 0 à 600 secondes.", pointer="/unit_seconds", highest=SLOWEST_UNIT_SECONDS
+            )
+        )
+    if longest_ride_seconds is not None and not SHORTEST_RIDE_SECONDS <= longest_ride_seconds <= LONGEST_RIDE_SECONDS:
+        faults.append(
+            OutOfBounds(
+                "Une charge reste au plus de 10 minutes à 24 heures à bord ; sans limite, ne donnez rien.",
+                pointer="/longest_ride_seconds",
+                lowest=SHORTEST_RIDE_SECONDS,
+                highest=LONGEST_RIDE_SECONDS,
+            )
+        )
+    refuse_all(faults)
+    return LoadKind(
+        code, label, unit_grams, unit_millilitres, needs_trailer, max_per_bike, unit_seconds, longest_ride_seconds
+    )
 
 
 def weigh(
@@ -95,7 +137,17 @@ def weigh(
                 )
             )
         else:
-            loads.append(Load(kind.code, kind.label, line.count, kind.unit_grams, kind.unit_millilitres))
+            loads.append(
+                Load(
+                    kind.code,
+                    kind.label,
+                    line.count,
+                    kind.unit_grams,
+                    kind.unit_millilitres,
+                    kind.unit_seconds,
+                    kind.longest_ride_seconds,
+                )
+            )
             filled += Fraction(line.count, kind.max_per_bike)
             needs_trailer = needs_trailer or kind.needs_trailer
     if filled > 1:

@@ -14,7 +14,7 @@ SERVICE_SECONDS = (0, 7_200)
 
 @dataclass(frozen=True, slots=True)
 class SiteTerms:
-    """What a department says of a site; `service_seconds` is the time one stop takes, loading included."""
+    """What a department says of a site; `service_seconds` is what one stop takes, beside what loads take per unit."""
 
     name: str
     address: str

@@ -206,7 +206,16 @@ def _leg_row(order: Order, leg: Leg) -> dict[str, Any]:
             "pickup": _visit_body(leg.pickup),
             "drop": _visit_body(leg.drop),
             "loads": [
-                [load.kind, load.label, load.count, load.unit_grams, load.unit_millilitres] for load in leg.loads
+                [
+                    load.kind,
+                    load.label,
+                    load.count,
+                    load.unit_grams,
+                    load.unit_millilitres,
+                    load.unit_seconds,
+                    load.longest_ride_seconds,
+                ]
+                for load in leg.loads
             ],
             "needs_trailer": leg.needs_trailer,
             "planning": leg.planning

@@ -82,6 +82,20 @@ class LoadKinds:
         rows = self._view.execute(_KINDS)
         return {row.code: LoadKind(**row._mapping) for row in rows}
 
+    def get(self, code: str, *, for_update: bool = False) -> LoadKind:
+        """Return a kind. Raises NotFound."""
+        chosen = select(tables.load_kinds).where(tables.load_kinds.c.code == code)
+        row = self._view.execute(chosen.with_for_update() if for_update else chosen).one_or_none()
+        if row is None:
+            raise NotFound(
+                f"Le catalogue n'a pas de type de charge « {code} » : ajoutez-le ou corrigez le code.", code=code
+            )
+        return LoadKind(**row._mapping)
+
+    def save(self, tx: Transaction, kind: LoadKind) -> None:
+        """Keep a changed kind."""
+        tx.execute(update(tables.load_kinds).where(tables.load_kinds.c.code == kind.code).values(asdict(kind)))
+
     def add(self, tx: Transaction, kind: LoadKind) -> None:
         """Add a kind. Raises LoadKindTaken."""
         new = insert_new(tx, tables.load_kinds, [asdict(kind)], tables.load_kinds.c.code).one_or_none()

@@ -31,6 +31,12 @@ def add_load_kind(tx: Transaction, kind: LoadKind) -> LoadKind:
     return kind
 
 
+def change_load_kind(tx: Transaction, kind: LoadKind) -> LoadKind:
+    """Replace what the catalogue says of a kind; orders placed before keep what they were told."""
+    LoadKinds(tx).save(tx, kind)
+    return kind
+
+
 def learn_contract(tx: Transaction, contract: Contract) -> None:
     """Keep a contract's terms, unless younger ones are known."""
     contracts = Contracts(tx)

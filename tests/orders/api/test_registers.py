@@ -66,6 +66,25 @@ async def test_the_catalogue_starts_with_the_usual_loads_and_administrators_add_
     assert "velo-cargo" in codes
 
 
+async def test_an_administrator_changes_a_kind_under_the_version_that_was_read(house: House) -> None:
+    path = "/v1/load-kinds/ballot-linge"
+    async with house.as_department() as client, house.as_administrator() as admin:
+        read = await client.get(path)
+        assert (read.json()["unit_seconds"], read.json()["longest_ride_seconds"]) == (0, None)
+        body = {name: value for name, value in read.json().items() if name != "code"}
+        body |= {"unit_seconds": 20, "longest_ride_seconds": 7_200}
+        seen = {"If-Match": read.headers["ETag"]}
+        assert (await client.put(path, json=body, headers=seen)).status_code == 403
+        assert (await admin.put(path, json=body)).status_code == 428
+        changed = await admin.put(path, json=body, headers=seen)
+        assert (changed.status_code, changed.json()) == (200, body | {"code": "ballot-linge"})
+        assert (await admin.put(path, json=body, headers=seen)).status_code == 412
+        refused = await admin.put(path, json=body | {"unit_seconds": -1, "unit_grams": 0}, headers={"If-Match": "*"})
+        assert {fault["pointer"] for fault in refused.json()["errors"]} == {"/unit_seconds", "/unit_grams"}
+        unchanged = await client.get(path, headers={"If-None-Match": changed.headers["ETag"]})
+        assert (unchanged.status_code, (await client.get("/v1/load-kinds/rien")).status_code) == (304, 404)
+
+
 async def test_a_department_sees_the_contracts_it_may_order_under_and_no_other_department(house: House) -> None:
     async with house.as_department() as client, house.as_department("culture") as culture:
         (contract,) = (await client.get("/v1/known-contracts")).json()["items"]

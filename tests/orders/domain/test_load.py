@@ -1,8 +1,11 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kit.errors import DomainError
+from services.kit.errors import DomainError, Refusals
 from services.orders.domain.errors import OutOfBounds
 from services.orders.domain.load import DEFAULT_KINDS, AskedLoad, load_kind, weigh
 from tests.orders.builders import CATALOGUE, codes
@@ -40,3 +43,42 @@ def test_a_kind_that_no_bike_carries_is_refused(changes: dict[str, int]) -> None
     figures = {"unit_grams": 1_000, "unit_millilitres": 1_000, **changes}
     with pytest.raises(OutOfBounds):
         load_kind(code="x", label="x", needs_trailer=False, max_per_bike=1, **figures)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"unit_seconds": -1}, "/unit_seconds"),
+        ({"unit_seconds": 601}, "/unit_seconds"),
+        ({"longest_ride_seconds": 599}, "/longest_ride_seconds"),
+        ({"longest_ride_seconds": 86_401}, "/longest_ride_seconds"),
+    ],
+)
+def test_times_that_cannot_be_meant_are_refused(changes: dict[str, int], pointer: str) -> None:
+    usual: dict[str, Any] = {"code": "x", "label": "x", "needs_trailer": False, "max_per_bike": 1}
+    usual |= {"unit_grams": 1_000, "unit_millilitres": 1_000, "unit_seconds": 600, "longest_ride_seconds": 600}
+    load_kind(**usual)
+    with pytest.raises(OutOfBounds) as refusal:
+        load_kind(**usual | changes)
+    assert refusal.value.pointer == pointer
+
+
+def test_all_faults_of_a_kind_are_told_together() -> None:
+    with pytest.raises(Refusals) as refusal:
+        load_kind(
+            code="x",
+            label="x",
+            unit_grams=0,
+            unit_millilitres=0,
+            needs_trailer=False,
+            max_per_bike=1,
+            unit_seconds=-1,
+            longest_ride_seconds=0,
+        )
+    assert len(refusal.value.errors) == 4
+
+
+def test_a_load_knows_the_times_of_its_kind() -> None:
+    meals = replace(CATALOGUE["panneau"], unit_seconds=20, longest_ride_seconds=2_700)
+    (load,), _ = weigh([AskedLoad("panneau", 2)], {"panneau": meals}, pointer="", faults=[])
+    assert (load.unit_seconds, load.longest_ride_seconds) == (20, 2_700)

@@ -75,7 +75,7 @@ class Visit(_message.Message):
     access_note: _builtins.str
     contact: _builtins.str
     service_seconds: _builtins.int
-    """time on site, loading included"""
+    """time on site, beside what loads take per unit"""
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -113,6 +113,8 @@ class Load(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     UNIT_GRAMS_FIELD_NUMBER: _builtins.int
     UNIT_MILLILITRES_FIELD_NUMBER: _builtins.int
+    UNIT_SECONDS_FIELD_NUMBER: _builtins.int
+    LONGEST_RIDE_SECONDS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """code of the load catalogue"""
     label: _builtins.str
@@ -120,6 +122,10 @@ class Load(_message.Message):
     count: _builtins.int
     unit_grams: _builtins.int
     unit_millilitres: _builtins.int
+    unit_seconds: _builtins.int
+    """to load or unload one unit, on top of the visit's service"""
+    longest_ride_seconds: _builtins.int
+    """from the pickup until the drop begins; absent without a limit"""
     def __init__(
         self,
         *,
@@ -128,12 +134,16 @@ class Load(_message.Message):
         count: _builtins.int = ...,
         unit_grams: _builtins.int = ...,
         unit_millilitres: _builtins.int = ...,
+        unit_seconds: _builtins.int = ...,
+        longest_ride_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_longest_ride_seconds", b"_longest_ride_seconds", "longest_ride_seconds", b"longest_ride_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind", "label", b"label", "unit_grams", b"unit_grams", "unit_millilitres", b"unit_millilitres"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_longest_ride_seconds", b"_longest_ride_seconds", "count", b"count", "kind", b"kind", "label", b"label", "longest_ride_seconds", b"longest_ride_seconds", "unit_grams", b"unit_grams", "unit_millilitres", b"unit_millilitres", "unit_seconds", b"unit_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__longest_ride_seconds: _TypeAlias = _typing.Literal["longest_ride_seconds"]  # noqa: Y015
+    _WhichOneofArgType__longest_ride_seconds: _TypeAlias = _typing.Literal["_longest_ride_seconds", b"_longest_ride_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__longest_ride_seconds) -> _WhichOneofReturnType__longest_ride_seconds | None: ...
 
 Global___Load: _TypeAlias = Load  # noqa: Y015
 
