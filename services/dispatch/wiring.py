@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from services.dispatch import api
 from services.dispatch.api.city import city_router
 from services.dispatch.api.closures import closure_router
+from services.dispatch.api.comparison import router as comparison_router
 from services.dispatch.api.crew import crew_router
 from services.dispatch.api.deliveries import router as delivery_router
 from services.dispatch.api.planning_settings import router as settings_router
@@ -18,6 +19,7 @@ from services.dispatch.handlers import HEARS
 from services.dispatch.jobs import Planner, Solver, jobs
 from services.dispatch.pages.board import board_router
 from services.dispatch.pages.closures import closure_pages
+from services.dispatch.pages.comparison import comparison_pages
 from services.dispatch.pages.crew import crew_pages
 from services.dispatch.pages.planning_settings import settings_pages
 from services.dispatch.pages.replans import replan_pages
@@ -61,6 +63,7 @@ def dispatch(settings: DispatchSettings, shared_solver: Solver | None = None) ->
             delivery_router,
             plan_router(settings.plan_seconds, zone, planner.wake, roads),
             round_router,
+            comparison_router,
             settings_router,
             closure_router(zone),
             replan_router(replanner.propose),
@@ -69,6 +72,7 @@ def dispatch(settings: DispatchSettings, shared_solver: Solver | None = None) ->
             board_router(settings.plan_seconds, zone, planner.wake, roads),
             replan_pages(replanner.propose, zone),
             crew_pages(zone),
+            comparison_pages(zone),
             settings_pages(zone),
             closure_pages(zone),
             ride_pages(settings, zone),

@@ -35,6 +35,11 @@ class PlanningSettingsBody(Body):
     tolerance_seconds: int = 0
     late_weight: int = 10
 
+    @classmethod
+    def of(cls, settings: PlanningSettings) -> Self:
+        """Show settings."""
+        return cls(**asdict(settings))
+
     def settings(self) -> PlanningSettings:
         """Return it for the domain."""
         return PlanningSettings(**self.model_dump())

@@ -204,6 +204,18 @@ class PlanNotReady(DomainError):
         )
 
 
+class PlansOfDifferentDays(DomainError):
+    """Only plans of one day can be compared."""
+
+    code = "plans-of-different-days"
+    title = "Plans de jours différents"
+
+    def __init__(self, one: date, other: date) -> None:
+        super().__init__(
+            f"Ces plans sont du {french_day(one)} et du {french_day(other)} : choisissez deux plans d'un même jour."
+        )
+
+
 class PlanNotSolving(DomainError):
     """Nobody computes the plan now."""
 

@@ -9,6 +9,7 @@ from services.dispatch.domain.closure import Closure, falling_in
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.errors import PlanNotReady, PlanStale
 from services.dispatch.domain.events import DeliveryId, StopKind
+from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
 
@@ -95,7 +96,8 @@ class Plan:
     """What was asked and what came of it.
 
     `inputs` are all deliveries it was made from: each stands in one round or is left out. `cooperative_id` is that of
-    whoever asked, empty for the administration. `shift_ids` are the shifts that could be used.
+    whoever asked, empty for the administration. `shift_ids` are the shifts that could be used, `settings` what it was
+    weighed by, None while it was not computed and where nobody kept them.
     """
 
     id: str
@@ -113,6 +115,7 @@ class Plan:
     rounds: tuple[Round, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     version: int = 1
+    settings: PlanningSettings | None = None
 
     def begin(self, *, at: datetime) -> "Plan":
         """Start computing."""
@@ -128,6 +131,7 @@ class Plan:
         shift_ids: Iterable[str],
         rounds: Iterable[Round],
         left_out: Iterable[LeftOut],
+        settings: PlanningSettings | None = None,
         *,
         at: datetime,
     ) -> "Plan":
@@ -140,6 +144,7 @@ class Plan:
             shift_ids=tuple(shift_ids),
             rounds=tuple(rounds),
             left_out=tuple(left_out),
+            settings=settings,
             version=self.version + 1,
         )
         told = [delivery_id for round_ in plan.rounds for delivery_id in round_.delivery_ids]

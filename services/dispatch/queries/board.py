@@ -11,6 +11,7 @@ from services.dispatch.domain.instruction import Instruction
 from services.dispatch.domain.plan import Computation, LeftOut, Plan
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
+from services.dispatch.queries.comparison import has_two_drafts
 from services.dispatch.queries.crew import ShiftFilter, cooperative_names, list_shifts
 from services.dispatch.queries.deliveries import DeliveryFilter, list_deliveries
 from services.dispatch.queries.reasons import shift_names
@@ -75,6 +76,7 @@ class Board:
     others: Sequence[Other]
     around: Around
     cooperative_names: dict[str, str]
+    can_compare: bool = False
 
     @property
     def rounds(self) -> list[Round]:
@@ -92,7 +94,10 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
     drafts = [
         round_
         for round_ in (plan.rounds_within(reach) if plan else ())
-        if round_.state is RoundState.DRAFT and round_.shift_id not in ridden
+        if round_.state is RoundState.DRAFT
+        and round_.shift_id not in ridden
+        # Another plan of the day may have been published instead.
+        and not any(id_ in deliveries and deliveries[id_].round_id for id_ in round_.delivery_ids)
     ]
     proposed = {round_.shift_id: round_ for round_ in drafts}
     shifts = list_shifts(view, ShiftFilter(reach, day, day))
@@ -124,6 +129,7 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
         others=[Other(name, count) for name, count in sorted(others.items())],
         around=around(view, shown),
         cooperative_names=names,
+        can_compare=bool(drafts) and has_two_drafts(view, day),
     )
 
 

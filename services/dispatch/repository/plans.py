@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from services.dispatch.domain.errors import PlanNotFound
 from services.dispatch.domain.plan import Computation, LeftOut, Mark, Plan, PlannedDelivery, PlanState
+from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.domain.round import Round
 from services.dispatch.tables import plan_computations, plans
 from services.kit.database import Transaction, View
@@ -22,6 +23,7 @@ class _Content:
     shift_ids: tuple[str, ...] = ()
     rounds: tuple[Round, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    settings: PlanningSettings | None = None
 
 
 _CONTENT = TypeAdapter(_Content)
@@ -103,12 +105,13 @@ def from_row(row: Row[Any]) -> Plan:
         shift_ids=content.shift_ids,
         rounds=content.rounds,
         left_out=content.left_out,
+        settings=content.settings,
         version=row.version,
     )
 
 
 def _values(plan: Plan) -> dict[str, Any]:
-    content = _Content(plan.inputs, plan.shift_ids, plan.rounds, plan.left_out)
+    content = _Content(plan.inputs, plan.shift_ids, plan.rounds, plan.left_out, plan.settings)
     return {
         "day": plan.day,
         "cooperative_id": plan.cooperative_id,

@@ -265,6 +265,7 @@ def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: 
             )
             for item in found.left_out
         ],
+        read.settings,
         at=at,
     )
     plans.save(tx, plan)

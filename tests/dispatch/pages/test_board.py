@@ -260,7 +260,15 @@ async def test_copied_shifts_keep_their_hours_when_clocks_change(house: House) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/tableau", "/tableau/equipe", "/tableau/vacations", "/tableau/reglages", "/tableau/fermetures"]
+    "path",
+    [
+        "/tableau",
+        "/tableau/equipe",
+        "/tableau/vacations",
+        "/tableau/reglages",
+        "/tableau/fermetures",
+        "/tableau/comparaison",
+    ],
 )
 async def test_nothing_on_a_page_is_written_where_scripts_and_styles_may_not_stand(house: House, path: str) -> None:
     await published(house)
