@@ -132,6 +132,24 @@ instructions = Table(
 )
 """Who may ride a delivery and what it is worth, as a dispatcher wants it beyond what its order says."""
 
+shared_equipment = Table(
+    "shared_equipment",
+    metadata,
+    Column("cooperative_id", Code, ForeignKey("cooperatives.id"), primary_key=True),
+    Column("equipment", String(40), primary_key=True),
+    Column("at_most", Integer, nullable=False),
+)
+"""How many bikes with an equipment may ride at the same time, where a cooperative has fewer of it than bikes."""
+
+site_limits = Table(
+    "site_limits",
+    metadata,
+    Column("site_id", Code, primary_key=True),
+    Column("site_name", String(200), nullable=False),
+    Column("at_most", Integer, nullable=False),
+)
+"""How many bikes may call at a site in a day."""
+
 closures = Table(
     "closures",
     metadata,

@@ -10,6 +10,7 @@ from services.dispatch.api.closures import closure_router
 from services.dispatch.api.comparison import router as comparison_router
 from services.dispatch.api.crew import crew_router
 from services.dispatch.api.deliveries import router as delivery_router
+from services.dispatch.api.limits import router as limit_router
 from services.dispatch.api.planning_settings import router as settings_router
 from services.dispatch.api.plans import plan_router
 from services.dispatch.api.replans import replan_router
@@ -65,6 +66,7 @@ def dispatch(settings: DispatchSettings, shared_solver: Solver | None = None) ->
             round_router,
             comparison_router,
             settings_router,
+            limit_router,
             closure_router(zone),
             replan_router(replanner.propose),
             ride_router(settings, zone),

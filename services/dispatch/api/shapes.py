@@ -407,9 +407,10 @@ class RemedyOut(BaseModel):
     """The least change of one kind that would have served a delivery beside the others, with what it is in French.
 
     `amount` is in seconds (window, shift, ride-time; of riding for its price), metres (range), thousandths (share), or
-    what `what` names: grams, millilitres, pieces (capacity). `what` is else a skill, the priority that is enough, or
-    the "start" or "end" of the window at `stop` or of the shift, which would be `until`; so long lasts the closure of a
-    closed site. Shift and courier are null where they are another cooperative's.
+    what `what` names: grams, millilitres, pieces (capacity). `what` is else a skill, the priority that is enough, what
+    there is too little of (equipment, or with a `stop` the site), or the "start" or "end" of the window at `stop` or of
+    the shift, which would be `until`; so long lasts the closure of a closed site. Shift and courier are null where they
+    are another cooperative's.
     """
 
     code: str

@@ -46,8 +46,9 @@ class Remedy:
     """The least change of one kind that would have served a delivery beside the others; `shift_id` may be empty.
 
     `amount` is in the unit of its code: seconds (window, shift, ride time; of detour for its price), metres (range),
-    grams, millilitres or pieces as `what` says (capacity). `what` also names a skill, the priority that is enough, or
-    which end of a window or shift ("start", "end"); `stop` is where the window is, `until` what this end becomes.
+    grams, millilitres or pieces as `what` says (capacity). `what` also names a skill, the priority that is enough, what
+    there is too little of (equipment, or with a `stop` the site), or which end of a window or shift ("start", "end");
+    `stop` is where the window is, `until` what this end becomes.
     """
 
     code: str

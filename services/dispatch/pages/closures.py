@@ -6,14 +6,17 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import field_validator
 
 from services.dispatch.domain.reach import Reach
 from services.dispatch.pages import pages
 from services.dispatch.pages.crew import DayForm, FormBody, Reader, Writer, refusals_of
 from services.dispatch.queries.sites import list_sites, shut_stops
 from services.dispatch.repository import closures as stored
+from services.dispatch.repository.limits import of_sites, remove_site
 from services.dispatch.use_cases import closures as use_cases
 from services.dispatch.use_cases.access import reach_of
+from services.dispatch.use_cases.limits import limit_site
 from services.kit.database import View
 from services.kit.errors import DomainError
 from services.kit.http.edge import Now, OwnDatabase, ReadView
@@ -21,6 +24,7 @@ from services.kit.http.edge import Now, OwnDatabase, ReadView
 DONE = {
     "fermeture": "La fermeture est notée : les prochains plans la contourneront.",
     "levee": "La fermeture est levée.",
+    "quais": "C'est enregistré : les prochains plans en tiendront compte.",
 }
 DAYS_BACK, DAYS_AHEAD = 28, 60
 """Sites offered are those of deliveries around the day."""
@@ -36,6 +40,19 @@ class ClosureForm(FormBody):
     reason: str = ""
 
 
+class SiteLimitForm(FormBody):
+    """How many bikes may call at a site in a day; without a number, as many as like."""
+
+    date: date
+    site_id: str
+    at_most: int | None = None
+
+    @field_validator("at_most", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, given: object) -> object:
+        return None if given == "" else given
+
+
 def closure_pages(zone: ZoneInfo) -> APIRouter:
     """Return the pages; times of day are those of `zone`."""
     router = APIRouter(include_in_schema=False)
@@ -48,6 +65,7 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
             closures=stored.of_day(view, day, zone),
             sites=list_sites(view, reach, day - timedelta(days=DAYS_BACK), day + timedelta(days=DAYS_AHEAD)),
             shut=shut_stops(view, day, reach, zone),
+            limits=of_sites(view),
             previous_day=day - timedelta(days=1),
             next_day=day + timedelta(days=1),
             **{"refusals": [], "done": "", "form": None, **more},
@@ -82,6 +100,23 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
             with database.view() as view:
                 return show(request, view, form.date, reach, refusals=refusals_of(refusal), form=form, status=422)
         return _back(form.date, "fermeture")
+
+    @router.post("/tableau/fermetures/quais")
+    def limit(
+        request: Request, caller: Writer, database: OwnDatabase, form: Annotated[SiteLimitForm, Form()]
+    ) -> Response:
+        """Say how many bikes may call at a site in a day."""
+        reach = reach_of(caller)
+        try:
+            with database.transaction() as tx:
+                if form.at_most is None:
+                    remove_site(tx, form.site_id)
+                else:
+                    limit_site(tx, reach, form.site_id, form.at_most)
+        except DomainError as refusal:
+            with database.view() as view:
+                return show(request, view, form.date, reach, refusals=refusals_of(refusal), status=422)
+        return _back(form.date, "quais")
 
     @router.post("/tableau/fermetures/{closure_id}/levee")
     def reopen(

@@ -11,7 +11,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.dispatch.domain.courier import BikeTerms, Break, CourierTerms, Point, Share, ShiftTerms, as_skills
+from services.dispatch.domain.errors import CooperativeNotFound
 from services.dispatch.domain.events import BikeKind
+from services.dispatch.domain.limits import SharedEquipment
 from services.dispatch.domain.reach import Reach
 from services.dispatch.pages import pages
 from services.dispatch.queries.crew import (
@@ -24,8 +26,9 @@ from services.dispatch.queries.crew import (
     list_shifts,
 )
 from services.dispatch.repository import crew
+from services.dispatch.repository.limits import equipment_of
 from services.dispatch.use_cases import crew as use_cases
-from services.dispatch.use_cases import instructions
+from services.dispatch.use_cases import instructions, limits
 from services.dispatch.use_cases.access import reach_of
 from services.kit.database import Database, View
 from services.kit.errors import DomainError, Refusals
@@ -88,6 +91,19 @@ class SharesForm(FormBody):
     cooperative_id: list[str]
     least: list[float]
     most: list[float]
+
+
+class EquipmentForm(FormBody):
+    """How many there are of an equipment; without a number, enough."""
+
+    cooperative_id: str = ""
+    equipment: str = ""
+    at_most: int | None = None
+
+    @field_validator("at_most", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, given: object) -> object:
+        return None if given == "" else given
 
 
 class ShiftForm(FormBody):
@@ -227,6 +243,27 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
 
         return _after(act, database, "/tableau/equipe?fait=1", show_crew, request, reach_of(caller))
 
+    @router.post("/tableau/equipe/materiel")
+    def share_equipment(
+        request: Request, caller: Writer, database: OwnDatabase, form: Annotated[EquipmentForm, Form()]
+    ) -> Response:
+        """Keep how many there are of an equipment, beside what else the cooperative shares."""
+        reach = reach_of(caller)
+        cooperative_id = form.cooperative_id or reach.cooperative_id or ""
+
+        def act() -> None:
+            with database.transaction() as tx:
+                if not reach.covers(cooperative_id):
+                    raise CooperativeNotFound(cooperative_id)
+                crew.cooperative(tx, cooperative_id, lock=True)
+                named = "".join(as_skills([form.equipment]))
+                kept = [one for one in equipment_of(tx, [cooperative_id]) if one.equipment != named]
+                if form.at_most is not None:
+                    kept.append(SharedEquipment(cooperative_id, named, form.at_most))
+                limits.share_equipment(tx, cooperative_id, kept)
+
+        return _after(act, database, "/tableau/equipe?fait=1", show_crew, request, reach)
+
     @router.get("/tableau/vacations")
     def read_shifts(
         request: Request,
@@ -301,12 +338,16 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
 
 def show_crew(request: Request, view: View, reach: Reach, **more: Any) -> HTMLResponse:
     """Return the page of couriers and bikes."""
+    bikes = list_bikes(view, reach, is_active=None)
+    cooperatives = list_cooperatives(view, reach, after="", limit=200)
     return pages.render(
         request,
         "equipe.html",
         couriers=list_couriers(view, reach, is_active=None),
-        bikes=list_bikes(view, reach, is_active=None),
-        cooperatives=list_cooperatives(view, reach, after="", limit=200),
+        bikes=bikes,
+        cooperatives=cooperatives,
+        equipment=sorted({skill for bike in bikes for skill in bike.terms.skills}),
+        shared=equipment_of(view, [row.id for row in cooperatives]),
         cooperative_names=cooperative_names(view),
         is_everything=reach.is_everything,
         contracts=list_shares(view) if reach.is_everything else [],

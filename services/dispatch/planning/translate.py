@@ -1,8 +1,9 @@
 """A day in the field's words to a problem in whole numbers, and a plan back to rounds with instants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,8 @@ from services.dispatch.planning.plan import LeftOut, Plan, Reason, ReasonCode
 from services.dispatch.planning.problem import (
     TRAILER,
     Break,
+    FleetLimit,
+    HubLimit,
     Matrix,
     Prices,
     RoutingProblem,
@@ -172,11 +175,14 @@ def to_problem(
     zone: ZoneInfo,
     shares: Sequence[Share] = (),
     prices: Prices = PRICES,
+    fleet_limits: Sequence[FleetLimit] = (),
+    calls_at_most: Mapping[Place, int] = MappingProxyType({}),
 ) -> RoutingProblem:
     """Return the day's problem; times are seconds elapsed since local midnight of `day`, also when clocks change.
 
     A delivery that is too heavy or too big for every bike is no part of it: `to_rounds` leaves it out with the reason.
-    The matrices are over `places(deliveries, shifts)`; `shares` are of the groups. Raises FaultyProblem.
+    The matrices are over `places(deliveries, shifts)`; `shares` are of the groups, `fleet_limits` of the shifts, and
+    `calls_at_most` says how many shifts may call at a place. Raises FaultyProblem.
     """
     where = {place: index for index, place in enumerate(places(deliveries, shifts))}
     midnight = _midnight(day, zone)
@@ -242,7 +248,15 @@ def to_problem(
     ]
     points = tuple(f"{place.longitude},{place.latitude}" for place in where)
     return RoutingProblem(
-        points, tuple(requests), tuple(vehicles), travel_seconds, travel_metres, prices=prices, shares=tuple(shares)
+        points,
+        tuple(requests),
+        tuple(vehicles),
+        travel_seconds,
+        travel_metres,
+        prices=prices,
+        shares=tuple(shares),
+        fleet_limits=tuple(fleet_limits),
+        hub_limits=tuple(HubLimit(where[place], most) for place, most in calls_at_most.items()),
     )
 
 

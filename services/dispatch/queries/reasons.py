@@ -152,6 +152,10 @@ def remedy_words(remedy: Remedy, courier_name: str, zone: ZoneInfo) -> str:
         case "price":
             detour = f"avec {who} elle coûterait {_minutes(remedy.amount)} de trajet"
             return f"priorité « {PRIORITIES[Priority(remedy.what)]} » : {detour}" if remedy.what else detour
+        case "limit" if remedy.stop:
+            return f"une place de plus à « {remedy.what} », avec {who}"
+        case "limit":
+            return f"{'une remorque' if remedy.what == TRAILER else f'« {remedy.what} »'} de plus, avec {who}"
         case "share":
             return f"une part du marché relevée de {-(-remedy.amount // 10)} %, avec {who}"
         case _:

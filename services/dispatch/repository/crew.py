@@ -29,9 +29,9 @@ _POINT = TypeAdapter(Point)
 _BREAKS = TypeAdapter(tuple[Break, ...])
 
 
-def cooperative(view: View, cooperative_id: str) -> Cooperative:
+def cooperative(view: View, cooperative_id: str, *, lock: bool = False) -> Cooperative:
     """Return a cooperative. Raises CooperativeNotFound."""
-    row = view.execute(select(cooperatives).where(cooperatives.c.id == cooperative_id)).one_or_none()
+    row = _one(view, cooperatives, cooperative_id, lock=lock)
     if row is None:
         raise CooperativeNotFound(cooperative_id)
     return Cooperative(row.id, row.name, row.version)

@@ -8,7 +8,7 @@ from services.dispatch.domain.delivery import Delivery
 from services.dispatch.domain.errors import DeliveryNotFound, MoveRefused, PlanStale, ShiftNotFound
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.plan import LeftOut, Plan
-from services.dispatch.domain.reach import Reach
+from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.round import Round, RoundState
 from services.dispatch.planning import plan as proposal
 from services.dispatch.planning.check import Violation, ViolationKind, check
@@ -18,8 +18,8 @@ from services.dispatch.planning.problem import StopKind as AskedKind
 from services.dispatch.planning.schedule import Call as StopCalledAt
 from services.dispatch.planning.schedule import ride
 from services.dispatch.planning.translate import to_rounds
-from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, plans
-from services.dispatch.use_cases.plans import Day, free_prints, planned_round, require_plan
+from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, plans, rounds
+from services.dispatch.use_cases.plans import Day, free_prints, planned_round, read_limits, require_plan
 from services.kit.database import Transaction, View
 
 TAKEN_OUT = "taken-out"
@@ -84,7 +84,10 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
     given = instructions.of_deliveries(view, known)
     settings = planning_settings.in_force(view, plan.day).settings
     shut = closures.of_day(view, plan.day, zone)
-    day = Day(plan.day, zone, known, holders, shifts, given, settings=settings, closures=shut)
+    published = [one for one in rounds.of_day(view, plan.day, EVERYTHING) if one.state is not RoundState.WITHDRAWN]
+    beside = [one for one in plan.rounds if one.state is RoundState.DRAFT and one not in concerned]
+    limits = read_limits(view, plan.day, [*published, *beside])
+    day = Day(plan.day, zone, known, holders, shifts, given, settings=settings, closures=shut, limits=limits)
     return Scene(plan, moved, source, target, day)
 
 
@@ -239,6 +242,10 @@ def _in_words(
                 detail = f"{what} ne peut pas aller à {who} : marché d'une autre coopérative, ou consigne"
             case ViolationKind.RIDE_TOO_LONG:
                 detail = f"la charge de {what} resterait trop longtemps à bord ({who})"
+            case ViolationKind.OVER_FLEET_LIMIT:
+                detail = "il n'y a pas assez d'équipement partagé (remorques ou autre) pour ces vacations à la fois"
+            case ViolationKind.OVER_HUB_LIMIT:
+                detail = "trop de vélos passeraient ce jour-là par un site aux quais limités"
             case ViolationKind.OVER_RANGE:
                 detail = f"la tournée de {who} dépasserait l'autonomie du vélo"
             case ViolationKind.BREAK_MISSING | ViolationKind.BREAK_OUTSIDE_WINDOW:

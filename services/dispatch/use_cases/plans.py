@@ -16,13 +16,14 @@ from services.dispatch.domain.delivery import Delivery, Visit
 from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSolving
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.instruction import Instruction
+from services.dispatch.domain.limits import SharedEquipment, SiteLimit, together
 from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState, Remedy, ShiftReason, aboard
 from services.dispatch.domain.planning_settings import URGENT_OUTWEIGHS, PlanningSettings, Priority
-from services.dispatch.domain.reach import Reach
+from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
 from services.dispatch.planning.plan import ReasonCode
 from services.dispatch.planning.plan import Remedy as RemedyFound
-from services.dispatch.planning.problem import Matrix, RoutingProblem
+from services.dispatch.planning.problem import FleetLimit, Matrix, RoutingProblem
 from services.dispatch.planning.problem import Share as ShareToPlan
 from services.dispatch.planning.translate import (
     DIMENSIONS,
@@ -38,7 +39,16 @@ from services.dispatch.planning.translate import (
     places,
     to_problem,
 )
-from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, plans, rounds
+from services.dispatch.repository import (
+    closures,
+    crew,
+    deliveries,
+    instructions,
+    limits,
+    planning_settings,
+    plans,
+    rounds,
+)
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
@@ -87,6 +97,19 @@ def fail_plan(tx: Transaction, plan_id: str, sentence: str, *, at: datetime) -> 
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What the bikes of a day share, and what is taken of it already by rounds that are not planned anew.
+
+    `riding` are the shifts of those rounds, `calling` how many of them call at each site.
+    """
+
+    equipment: Sequence[SharedEquipment] = ()
+    sites: Sequence[SiteLimit] = ()
+    riding: Sequence[ShiftWithCrew] = ()
+    calling: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """Everything a plan of a day is made from, as it is now."""
 
@@ -99,6 +122,7 @@ class Day:
     shares: Mapping[str, Sequence[Share]] = field(default_factory=dict)
     settings: PlanningSettings = field(default_factory=PlanningSettings)
     closures: Sequence[Closure] = ()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def places(self) -> list[Place]:
@@ -116,7 +140,41 @@ class Day:
             zone=self.zone,
             shares=self.shares_to_plan(),
             prices=replace(PRICES, balance_per_second=self.settings.balance_weight),
+            fleet_limits=[limit for _, limit in self.fleet_limits_to_plan()],
+            calls_at_most={place: most for place, (_, most) in self.site_limits_to_plan().items()},
         )
+
+    def fleet_limits_to_plan(self) -> list[tuple[SharedEquipment, FleetLimit]]:
+        """Return what shifts may not all ride at once, in the engine's words, with what they share.
+
+        What is shared is free again when a shift ends: a limit holds for shifts that are worked at the same moment.
+        """
+        told = []
+        for shared in self.limits.equipment:
+            own = [shift for shift, _, bike in self.shifts.values() if shared.is_used_by(shift, bike)]
+            taken = [
+                shift
+                for shift, _, bike in self.limits.riding
+                if shared.is_used_by(shift, bike) and shift.id not in self.shifts
+            ]
+            ids = {shift.id for shift in own}
+            for moment in together([*own, *taken]):
+                left = max(0, shared.at_most - len(moment - ids))
+                if len(moment & ids) > left:
+                    told.append((shared, FleetLimit(moment & ids, left)))
+        return told
+
+    def site_limits_to_plan(self) -> dict[Place, tuple[SiteLimit, int]]:
+        """Return how many shifts may still call at each place of a site with room for a few."""
+        limits = {limit.site_id: limit for limit in self.limits.sites}
+        found = {}
+        for delivery in self.deliveries.values():
+            for visit in (delivery.pickup, delivery.drop):
+                if visit.site_id in limits:
+                    limit = limits[visit.site_id]
+                    left = max(0, limit.at_most - self.limits.calling.get(visit.site_id, 0))
+                    found[Place(visit.longitude, visit.latitude)] = (limit, left)
+        return found
 
     def deliveries_to_plan(self) -> list[DeliveryToPlan]:
         """Return the deliveries in the engine's words; each may be ridden by its contract's holders, as instructed."""
@@ -229,7 +287,31 @@ def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
         crew.shares(view, holders),
         planning_settings.in_force(view, day).settings,
         closures.of_day(view, day, zone),
+        read_limits(view, day, [one for one in rounds.of_day(view, day, EVERYTHING) if one.state in _RIDING]),
     )
+
+
+_RIDING = (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
+
+
+def read_limits(view: View, day: date, beside: Sequence[Round]) -> Limits:
+    """Return what the bikes of a day share, less what these rounds take of it, which are not planned anew."""
+    shifts = crew.shifts_of_day(view, day, EVERYTHING)
+    equipment = limits.equipment_of(view, {found[0].cooperative_id for found in shifts})
+    sites = limits.of_sites(view)
+    if not equipment and not sites:
+        return Limits()
+    taken = {round_.shift_id for round_ in beside}
+    known = deliveries.by_id(view, {id_ for round_ in beside for id_ in round_.delivery_ids}) if sites else {}
+    calling: Counter[str] = Counter()
+    for round_ in beside:
+        visits = (
+            known[stop.delivery_id].pickup if stop.kind is StopKind.PICKUP else known[stop.delivery_id].drop
+            for stop in round_.stops
+            if stop.delivery_id in known
+        )
+        calling.update({visit.site_id for visit in visits})
+    return Limits(equipment, sites, [found for found in shifts if found[0].id in taken], calling)
 
 
 def keep_distances(tx: Transaction, read: Day, metres: Matrix, estimated: NDArray[np.bool_]) -> None:
@@ -368,6 +450,11 @@ def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
         what = DIMENSIONS[int(what)]
     elif found.code == ReasonCode.PRICE:
         what = read.settings.enough(found.amount)
+    elif found.code == ReasonCode.LIMIT and what.startswith("fleet"):
+        what = read.fleet_limits_to_plan()[int(what.split()[1])][0].equipment
+    elif found.code == ReasonCode.LIMIT:
+        limit, _ = read.site_limits_to_plan()[read.places[int(what.split()[1])]]
+        what, stop = limit.site_name, StopKind.PICKUP if delivery.pickup.site_id == limit.site_id else StopKind.DROP
     until = None
     if before is not None:
         after = before + timedelta(seconds=found.amount if what == "end" else -found.amount)

@@ -49,7 +49,7 @@ from services.dispatch.planning.remaining import (
 from services.dispatch.planning.translate import Place, to_rounds
 from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, replans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
-from services.dispatch.use_cases.plans import Day, free_prints
+from services.dispatch.use_cases.plans import Day, free_prints, read_limits
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
 from services.kit.ids import new_id
@@ -263,6 +263,7 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
             crew.shares(view, holders),
             planning_settings.in_force(view, day).settings,
             [one for one in shut if one.id not in sudden],
+            read_limits(view, day, _beside(view, day, found)),
         ),
         tuple(found),
         happened,
@@ -270,6 +271,12 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
         at,
         tuple(one for one in shut if one.id in sudden),
     )
+
+
+def _beside(view: View, day: date, found: Sequence[Round]) -> list[Round]:
+    """Return the day's rounds that somebody rides and that are none of these."""
+    own = {round_.id for round_ in found}
+    return [one for one in rounds.of_day(view, day, EVERYTHING) if one.state in _OPEN and one.id not in own]
 
 
 def keep_proposal(tx: Transaction, scene: Scene, plan: Plan, changes: Changes, *, requested_by: str) -> Replan:
