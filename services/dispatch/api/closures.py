@@ -16,6 +16,8 @@ from services.dispatch.use_cases.access import reach_of
 from services.kit.http.answers import Page
 from services.kit.http.edge import Body, Now, Once, ReadView, Tx
 
+Day = Annotated[date, Query(alias="date", ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+
 
 class ClosureBody(Body):
     """A site where no stop begins from `starts_at` until `ends_at`, when it is open again."""
@@ -58,7 +60,7 @@ def closure_router(zone: ZoneInfo) -> APIRouter:
     router = APIRouter(tags=["closures"])
 
     @router.get("/v1/closures")
-    def read_closures(_caller: Reader, view: ReadView, on: Annotated[date, Query(alias="date")]) -> Page[ClosureOut]:
+    def read_closures(_caller: Reader, view: ReadView, on: Day) -> Page[ClosureOut]:
         """List the closures that a plan of a day may meet, from its eve to its morrow."""
         return Page(items=[ClosureOut.of(closure) for closure in stored.of_day(view, on, zone)])
 

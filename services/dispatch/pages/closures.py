@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import field_validator
+from pydantic import Field, NaiveDatetime, field_validator
 
 from services.dispatch.domain.reach import Reach
 from services.dispatch.pages import pages
@@ -30,13 +30,16 @@ DAYS_BACK, DAYS_AHEAD = 28, 60
 """Sites offered are those of deliveries around the day."""
 
 
+Moment = Annotated[NaiveDatetime, Field(ge=datetime(2000, 1, 1), le=datetime(2100, 1, 1))]  # noqa: DTZ001 - local
+
+
 class ClosureForm(FormBody):
     """A closure by local times."""
 
     date: date
     site_id: str
-    starts: datetime
-    ends: datetime
+    starts: Moment
+    ends: Moment
     reason: str = ""
 
 
@@ -77,7 +80,7 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=date(2000, 1, 1), le=date(2100, 1, 1))] = None,
         fait: Annotated[str, Query(max_length=20)] = "",
     ) -> HTMLResponse:
         """Show the closures of a day."""

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.pages import pages
@@ -24,16 +24,19 @@ DONE = {
 }
 
 
+Minutes = Annotated[float, Field(allow_inf_nan=False, le=1_000_000)]
+
+
 class SettingsForm(FormBody):
     """Prices in minutes of riding; without `ordinary` an ordinary delivery is never left out for its price."""
 
     date: date
     this_day_only: bool = False
-    courier: float = 0
+    courier: Minutes = 0
     balance: int = 0
-    ordinary: float | None = None
-    can_wait: float = 0
-    tolerance: float = 0
+    ordinary: Minutes | None = None
+    can_wait: Minutes = 0
+    tolerance: Minutes = 0
     late_weight: int = 10
 
     @field_validator("ordinary", mode="before")

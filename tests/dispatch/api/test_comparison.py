@@ -1,7 +1,7 @@
 """Two drafts of a day are compared, and one of them is published."""
 
 from tests.dispatch.api.test_planning_settings import at_nine, set_
-from tests.dispatch.builders import TODAY, amount_held, contract_registered, order_placed
+from tests.dispatch.builders import TODAY, amount_held, contract_registered, order_id, order_placed
 from tests.dispatch.conftest import House, checked, drafted, furnish
 from tests.dispatch.pages.test_board import DAY, a_board
 
@@ -59,3 +59,22 @@ async def test_the_page_compares_the_newest_two_and_publishes_either(house: Hous
     assert "Publier" not in page
     assert len(checked(await house.as_dispatcher().get(f"/v1/rounds?date={TODAY}"))["items"]) == 2
     assert '<span class="badge good">publié</span>' in (await board.get(PAGE)).text
+
+
+async def test_what_another_cooperative_rides_is_told_by_its_name(house: House) -> None:
+    await furnish(house, "loire", "elise")
+    await house.hear(contract_registered(), order_placed(1, at_nine("jardin")), amount_held(1))
+    board = await a_board(house)
+    first = await drafted(house)
+    shift = (await furnish(house))["amel"]
+    body = {"courier_ids": [shift["courier_id"]], "reason": "Elle a la clé."}
+    checked(await house.as_dispatcher().put(f"/v1/deliveries/{order_id(1)}-1/instruction", json=body))
+    second = await drafted(house)
+    told = checked(await house.as_dispatcher().get(f"/v1/plans/{first['id']}/comparison?with={second['id']}"))
+    (moved,) = told["differences"]
+    assert (moved["one"]["cooperative_id"], moved["one"]["shift_id"]) == ("loire", None)
+    assert moved["other"]["courier_name"] == "Amel"
+    assert told["one"]["cooperatives"] == [{"cooperative_id": "loire", "cooperative_name": "Loire", "deliveries": 1}]
+    page = (await board.get(PAGE)).text
+    assert "<td>Loire</td>" in page
+    assert "Elise" not in page

@@ -15,6 +15,7 @@ from services.dispatch.travel import matrix
 from services.dispatch.use_cases import planning_settings as use_cases
 from services.dispatch.use_cases.plans import Day
 from services.kit.database import Database
+from tests.dispatch.api.test_replans import two_rounds
 from tests.dispatch.builders import (
     CONTRACT,
     NOW,
@@ -176,6 +177,29 @@ async def test_a_courier_is_called_out_only_for_what_is_worth_it(house: House) -
     assert [one["what"] for one in told["remedies"] if one["code"] == "price"] == ["urgent"]
     await set_(house, f"{PATH}?date={TODAY}", ordinary_seconds=3_600)
     assert (await drafted(house))["left_out"] == []
+
+
+async def test_whoever_has_a_published_round_is_called_out_already(house: House) -> None:
+    await two_rounds(house)
+    await set_(house, courier_seconds=14_400)
+    asked = {"date": TODAY.isoformat()}
+    replan = checked(await house.as_dispatcher().post("/v1/replans", json=asked), 201)
+    assert [change for change in replan["changes"] if change["kind"] == "moved"] == []
+
+
+async def test_an_urgent_delivery_that_comes_late_goes_before_an_ordinary_one(house: House) -> None:
+    await furnish(house)
+    await house.hear(contract_registered(), order_placed(1, at_nine("jardin")), amount_held(1))
+    plan = await drafted(house)
+    checked(await house.as_dispatcher().post(f"/v1/plans/{plan['id']}/publication"))
+    await house.hear(order_placed(2, at_nine("blanchisserie")), amount_held(2))
+    asked = {"date": TODAY.isoformat()}
+    replan = checked(await house.as_dispatcher().post("/v1/replans", json=asked), 201)
+    assert {change["delivery_id"]: change["kind"] for change in replan["changes"]} == {SECOND: "left-out"}
+    await prioritise(house, SECOND, "urgent")
+    replan = checked(await house.as_dispatcher().post("/v1/replans", json=asked), 201)
+    kinds = {change["delivery_id"]: change["kind"] for change in replan["changes"]}
+    assert kinds == {FIRST: "dropped", SECOND: "added"}
 
 
 @pytest.mark.parametrize("priority", Priority)

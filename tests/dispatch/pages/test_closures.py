@@ -39,3 +39,7 @@ async def test_a_refused_closure_is_told_beside_what_was_typed(house: House) -> 
     assert refused.status_code == 422
     assert "doit finir après son début" in refused.text
     assert 'value="2026-11-24T06:00"' in refused.text
+    for nonsense in ("0001-01-01T00:00", "2026-11-24T06:00Z", "demain"):
+        assert (await board.post(PAGE, data=FORM | {"ends": nonsense})).status_code == 422
+    assert (await board.get(f"{PAGE}?date=9999-12-31")).status_code == 422
+    assert (await house.as_dispatcher().get("/v1/closures?date=9999-12-31")).status_code == 422
