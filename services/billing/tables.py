@@ -163,6 +163,8 @@ charges = Table(
     Column("held_at", UtcDateTime, nullable=False),
     # What a penalty needs: the events it rests on, when it was ordered, what was promised.
     Column("facts", JSON),
+    # The coefficient it is held at, where the maximum is consumed at revised prices.
+    Column("coefficient", JSON),
     # Set once, when the leg is settled; outcome is null until then.
     Column("outcome", String(32)),
     Column("amount_cents", Cents, nullable=False),
@@ -177,6 +179,8 @@ charges = Table(
     Column("decisions", Integer, nullable=False, server_default="0"),
     Column("credited_cents", Cents, nullable=False, server_default="0"),
     Column("lot", Integer, nullable=False, server_default="0"),
+    # What it comes to at revised prices, from its closing on.
+    Column("revised", JSON),
     CheckConstraint("amount_cents >= 0 AND amount_cents <= held_cents", name="never_beyond_the_hold"),
 )
 """One row per order leg: what was held, what it came to, and on which statement."""
@@ -204,6 +208,54 @@ index_values = Table(
     Column("recorded_at", UtcDateTime, nullable=False),
 )
 """Values of price indices as they were published; added, never edited."""
+
+applied_coefficients = Table(
+    "applied_coefficients",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    # The statement whose legs it revises: itself, or an earlier one that it regularises.
+    Column("billed_on_id", Id, ForeignKey("statements.id"), primary_key=True),
+    Column("period", String(7), primary_key=True),
+    Column("contract_id", Id, nullable=False),
+    Column("cooperative_id", Code, nullable=False),
+    Column("is_provisional", Boolean, nullable=False),
+    Column("coefficient", JSON, nullable=False),
+    # Set once, when a later closing reckoned a provisional one again with the definitive value.
+    Column("dealt_with_at", UtcDateTime),
+)
+"""The coefficients a statement was made with, and what they were reckoned from; added, never edited."""
+
+Index("applied_coefficients_by_contract", applied_coefficients.c.contract_id)
+
+revised_legs = Table(
+    "revised_legs",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    Column("order_id", Id, primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("period", String(7), nullable=False),
+    Column("full_cents", Cents, nullable=False),
+    Column("at_base", Boolean, nullable=False),
+    Column("beyond_cents", Cents, nullable=False),
+    Column("beyond", Text, nullable=False),
+)
+"""What the legs of a statement came to at revised prices when it was closed; added, never edited."""
+
+regularisations = Table(
+    "regularisations",
+    metadata,
+    Column("statement_id", Id, ForeignKey("statements.id"), primary_key=True),
+    # Which of the statement's corrections, in its order.
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("order_id", Id, primary_key=True),
+    Column("leg", Integer, primary_key=True, autoincrement=False),
+    Column("contract_id", Id, nullable=False),
+    Column("department_id", Text, nullable=False),
+    Column("amount_cents", Cents, nullable=False),
+)
+"""What a later statement corrected of a leg billed with a provisional coefficient; added, never edited."""
+
+Index("regularisations_by_leg", regularisations.c.order_id, regularisations.c.leg)
 
 ledger = Table(
     "ledger",

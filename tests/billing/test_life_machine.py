@@ -1,9 +1,10 @@
-"""Whatever happens to legs, statements and notes in whatever order: the money agrees, and numbers have no gap."""
+"""Whatever happens to legs, statements, notes and prices in whatever order: the money agrees, numbers have no gap."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -16,15 +17,19 @@ from sqlalchemy import func, select
 from services.billing import queries, use_cases
 from services.billing.domain.acceptance import Decider
 from services.billing.domain.charge import Acceptance, Cut, Fact
+from services.billing.domain.contract import Contract
 from services.billing.domain.credit_note import Asked
-from services.billing.domain.statement import Month
+from services.billing.domain.month import Month
+from services.billing.domain.revision import CeilingBasis, IndexStatus, IndexWeight, RevisionTerms, shifted
 from services.billing.domain.status import Status, ToldStatus
 from services.billing.domain.structure import Budget, Lot, Period, Structure
 from services.billing.domain.structure import Decision as PeriodDecision
 from services.billing.queries import Sight
 from services.billing.queries.scopes import list_scopes
+from services.billing.repository import charge_of
+from services.billing.repository.revision import Revisions
 from services.billing.tables import charges, credit_notes, credited_legs, metadata, statements
-from services.billing.use_cases import acceptance
+from services.billing.use_cases import acceptance, indices
 from services.billing.use_cases import credit_notes as crediting
 from services.billing.use_cases.statuses import hear_status
 from services.kit.database import Database, Transaction
@@ -68,15 +73,18 @@ class LifeOfLegs(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.database = Database(f"sqlite:///{Path(self.folder.name)}/billing.db", metadata)
         self.database.upgrade()
-        terms = a_contract(ceiling_cents=CEILING_CENTS, verification_days=3, structure=STRUCTURE)
-        self.contract = register(self.database, terms)
         self.now = START
+        self.contract = register(self.database, self.terms())
         self.orders: list[str] = []
         self.closed: list[str] = []
         self.taken_off: list[str] = []
         self.is_news = False
         self.facts: list[Fact] = []
         self.statuses: list[tuple[str, ToldStatus]] = []
+
+    def terms(self) -> Contract:
+        """Return the contract they live under."""
+        return a_contract(ceiling_cents=CEILING_CENTS, verification_days=3, structure=STRUCTURE)
 
     def teardown(self) -> None:
         self.database.dispose()
@@ -168,6 +176,8 @@ class LifeOfLegs(RuleBasedStateMachine):
         statement_id = self.closed[pick % len(self.closed)]
         with self.database.view() as view:
             legs = queries.lines_of(view, statement_id)
+        if not legs:
+            return  # it corrects earlier ones only
         if anew:
             self.taken_off.append(statement_id)
         asked = Asked(legs[leg % len(legs)].order_id, 1, cents)
@@ -246,21 +256,73 @@ class LifeOfLegs(RuleBasedStateMachine):
     def each_leg_is_billed_at_most_once_net_of_credits(self) -> None:
         with self.database.view() as view:
             billed: dict[str, int] = {}
+            told: dict[str, int] = {}
             for one in queries.list_statements(view, Sight(), limit=1000):
                 legs = queries.lines_of(view, one.id)
-                assert sum(leg.due_cents for leg in legs) == one.net_cents
+                shares = [share for shares in Revisions(view).shares_of(one.id) for share in shares]
+                shares_cents = sum(share.amount_cents for share in shares)
+                assert sum(leg.due_cents for leg in legs) + shares_cents == one.net_cents
+                assert sum(part.amount_cents for part in one.departments) == one.net_cents
                 assert len(legs) == one.legs
                 for leg in legs:
                     billed[leg.order_id] = billed.get(leg.order_id, 0) + leg.due_cents
+                for order_id in dict.fromkeys(share.order_id for share in shares):
+                    told[order_id] = sum(part.amount_cents for part in Revisions(view).of_leg(order_id, 1))
             sums = select(credited_legs.c.order_id, func.sum(credited_legs.c.amount_cents).label("cents"))
             credited = {row.order_id: int(row.cents) for row in view.execute(sums.group_by(credited_legs.c.order_id))}
             rows = {row.order_id: row for row in view.execute(select(charges))}
         for order_id, cents in billed.items():
             row = rows[order_id]
-            net_cents = cents - credited.get(order_id, 0)
-            assert net_cents == (row.amount_cents if row.statement_id else 0)
+            net_cents = cents + told.get(order_id, 0) - credited.get(order_id, 0)
+            assert net_cents == (charge_of(row).due_cents if row.statement_id else 0)
             assert row.acceptance != Acceptance.DISPUTED.value or row.statement_id is None
+
+
+class LifeOfRevisedLegs(LifeOfLegs):
+    """The same under a revision clause, while values are published late and changed by their publisher."""
+
+    basis = CeilingBasis.REVISED
+
+    def terms(self) -> Contract:
+        self.publish_value(Month(2025, 12), 1000, is_definitive=True)
+        clause = RevisionTerms(
+            Decimal("0.15"),
+            (IndexWeight("ICHT", Decimal("0.85")),),
+            base_month=Month(2025, 12),
+            first_month=Month(2026, 1),
+            ceiling_basis=self.basis,
+        )
+        return replace(super().terms(), revision=clause)
+
+    def publish_value(self, month: Month, value: int, *, is_definitive: bool) -> None:
+        self.do(
+            lambda tx: indices.record_index_value(
+                tx,
+                "ICHT",
+                month,
+                Decimal(value),
+                status=IndexStatus.DEFINITIVE if is_definitive else IndexStatus.PROVISIONAL,
+                published_on=month.last_day,
+                source="INSEE",
+                at=self.now,
+            )
+        )
+
+    @rule(months_ago=st.integers(0, 4), value=st.integers(800, 1300), is_definitive=st.booleans())
+    def publish(self, months_ago: int, value: int, is_definitive: bool) -> None:
+        """Publish a value of this month or an earlier one; after a definitive one there is no other."""
+        self.publish_value(shifted(Month.of(self.now.date()), -months_ago), value, is_definitive=is_definitive)
+
+
+class LifeOfRevisedLegsAtBase(LifeOfRevisedLegs):
+    """The same where the maximum excludes what revision adds."""
+
+    basis = CeilingBasis.BASE_PRICE
 
 
 TestLifeOfLegs = LifeOfLegs.TestCase
 TestLifeOfLegs.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestLifeOfRevisedLegs = LifeOfRevisedLegs.TestCase
+TestLifeOfRevisedLegs.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestLifeOfRevisedLegsAtBase = LifeOfRevisedLegsAtBase.TestCase
+TestLifeOfRevisedLegsAtBase.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)

@@ -109,6 +109,8 @@ class ChargeOut(BaseModel):
     """One leg of an order. Amounts exclude tax; `settled` is null while the leg is held.
 
     `due` is what is left of it after price cuts and credit notes; `acceptance` is null while nothing is to be accepted.
+    Lines are at base prices; `settled` is at revised ones where the leg was held so, `invoiced` is what its statement
+    charges before anything is taken off, and `corrected` what later ones added or gave back.
     """
 
     order_id: str
@@ -125,6 +127,8 @@ class ChargeOut(BaseModel):
     held_at: datetime
     estimate: list[EstimateLineOut]
     settled: str | None
+    invoiced: str | None
+    corrected: str
     settlement: SettlementOut | None
     statement_id: str | None
     statement_number: str | None = Field(examples=["2026-00042"])
@@ -150,6 +154,8 @@ class ChargeOut(BaseModel):
             held_at=charge.held_at,
             estimate=[EstimateLineOut.of(line) for line in charge.estimate.lines],
             settled=decimal_text(settlement.amount_cents) if settlement else None,
+            invoiced=decimal_text(charge.full_cents) if charge.statement_id else None,
+            corrected=decimal_text(charge.revised.corrected_cents if charge.revised else 0),
             settlement=SettlementOut(
                 outcome=settlement.outcome,
                 rule=settlement.rule,

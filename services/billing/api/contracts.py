@@ -27,6 +27,7 @@ from services.billing.api.parts import (
     shown,
 )
 from services.billing.api.penalties import AdvanceBody, PenaltyTermsBody
+from services.billing.api.revision import RevisionBody
 from services.billing.api.shapes import (
     Amount,
     MonthText,
@@ -183,6 +184,7 @@ class ContractBody(StructureBody):
     award: AwardBody | None = None
     penalties: PenaltyTermsBody | None = None
     advance: AdvanceBody | None = None
+    revision: RevisionBody | None = None
 
     def to_domain(self, contract_id: str, *, at: datetime) -> Contract:
         """Return the contract, unchecked."""
@@ -210,6 +212,7 @@ class ContractBody(StructureBody):
             award=self.award.to_domain() if self.award else None,
             penalties=self.penalties.to_domain() if self.penalties else None,
             advance=self.advance.to_domain() if self.advance else None,
+            revision=self.revision.to_domain(self.starts_on) if self.revision else None,
         )
 
 
@@ -246,6 +249,7 @@ class ContractOut(BaseModel):
     warnings: list[str]
     penalties: PenaltyTermsBody | None
     advance: AdvanceBody | None
+    revision: RevisionBody | None
 
     @classmethod
     def of(cls, contract: Contract) -> Self:
@@ -306,6 +310,7 @@ class ContractOut(BaseModel):
             **shown(contract),
             penalties=PenaltyTermsBody.of(contract.penalties) if contract.penalties else None,
             advance=AdvanceBody.of(contract.advance) if contract.advance else None,
+            revision=RevisionBody.of(contract.revision) if contract.revision else None,
         )
 
 

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.billing.api.shapes import MonthText, fresh
+from services.billing.domain.money import decimal_text
+from services.billing.domain.month import Month
 from services.billing.domain.revision import IndexStatus, IndexValue
-from services.billing.domain.statement import Month
 from services.billing.queries import indices as queries
 from services.billing.use_cases import indices as use_cases
+from services.billing.use_cases.indices import Revalued
 from services.kit.http.edge import Body, Caller, Now, Once, ReadView, Tx, needs
 
 router = APIRouter(tags=["indices"])
@@ -59,6 +61,36 @@ class IndexValueOut(BaseModel):
         )
 
 
+class RevaluedOut(BaseModel):
+    """What the value did to a contract's open holds. `short` did not fit under a maximum and is not held.
+
+    `short_text` names what was exhausted, in French, and what is left of it.
+    """
+
+    contract_id: str
+    legs: int
+    change: str
+    short: str
+    short_text: str
+
+    @classmethod
+    def of(cls, revalued: Revalued) -> Self:
+        """Show what happened."""
+        return cls(
+            contract_id=revalued.contract_id,
+            legs=revalued.legs,
+            change=decimal_text(revalued.change_cents),
+            short=decimal_text(revalued.short_cents),
+            short_text=revalued.short,
+        )
+
+
+class RecordedOut(IndexValueOut):
+    """A value just recorded, and the contracts whose prices follow it."""
+
+    revalued: list[RevaluedOut]
+
+
 class IndexValuesOut(BaseModel):
     """All rows, by month and version."""
 
@@ -71,7 +103,7 @@ class IndexIdsOut(BaseModel):
     items: list[str]
 
 
-@router.post("/v1/indices/{index_id}/values", status_code=201, response_model=IndexValueOut)
+@router.post("/v1/indices/{index_id}/values", status_code=201, response_model=RecordedOut)
 def record_value(
     index_id: IndexId,
     body: IndexValueBody,
@@ -80,10 +112,10 @@ def record_value(
     now: Now,
     once: Once,
 ) -> Response:
-    """Record a published value. Raises IndexValueRefused, IndexValueDefinitive."""
+    """Record a published value; open holds of the contracts that follow it are held at the new prices."""
     if (answer := once.replay()) is not None:
         return answer
-    value = use_cases.record_index_value(
+    value, revalued = use_cases.record_index_value(
         tx,
         index_id,
         Month.parse(body.month),
@@ -93,7 +125,8 @@ def record_value(
         source=body.source,
         at=now,
     )
-    return once.keep(201, {"Location": f"/v1/indices/{index_id}/values"}, IndexValueOut.of(value))
+    out = RecordedOut(**IndexValueOut.of(value).model_dump(), revalued=[RevaluedOut.of(one) for one in revalued])
+    return once.keep(201, {"Location": f"/v1/indices/{index_id}/values"}, out)
 
 
 @router.get("/v1/indices", response_model=IndexIdsOut)

@@ -77,7 +77,10 @@ class StatementOut(BaseModel):
 
 
 class ItemOut(BaseModel):
-    """All charged lines of one price. What a rule of the contract charges has version 0 and no unit price."""
+    """All charged lines of one price. What a rule of the contract charges has version 0 and no unit price.
+
+    A revised item says the month and the coefficient that revised it, and what it comes to at base price.
+    """
 
     code: str
     label: str
@@ -87,6 +90,11 @@ class ItemOut(BaseModel):
     unit_price: str | None
     vat_percent: str
     amount: str
+    period: str | None
+    coefficient: str | None
+    revised_unit_price: str | None
+    base_amount: str | None
+    is_provisional: bool
 
 
 class AllowanceOut(BaseModel):
@@ -178,6 +186,11 @@ def _detail(statement: Statement, charges: Sequence[Charge]) -> StatementDetailO
                 unit_price=None if item.unit_price_cents is None else decimal_text(item.unit_price_cents),
                 vat_percent=percent_text(item.vat_permille),
                 amount=decimal_text(item.amount_cents),
+                period=item.period or None,
+                coefficient=item.coefficient or None,
+                revised_unit_price=item.revised_unit_price or None,
+                base_amount=None if item.base_cents is None else decimal_text(item.base_cents),
+                is_provisional=item.is_provisional,
             )
             for item in statement.items
         ],

@@ -12,11 +12,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from services.billing.domain.charge import Charge, Outcome
+from services.billing.domain.charge import BEYOND_CODE, Charge, Cut, Outcome, Settlement
 from services.billing.domain.errors import PrintingUnavailable
 from services.billing.domain.money import decimal_text
 from services.billing.domain.price_list import Unit
-from services.billing.domain.statement import Month, Statement
+from services.billing.domain.statement import REGULARISATION, Month, Statement
 from services.kit.http.html import templates
 
 PANGO_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0")
@@ -45,6 +45,9 @@ HEADERS = (
 
 TAKEN_OFF = "Réfaction"
 """What the buyer took off a leg's price."""
+BEYOND = "Au-delà du maximum"
+"""What of a revision is not charged."""
+REVISION_CODE = "REVISION"
 
 _pages = templates(Path(__file__).parents[1])
 
@@ -117,22 +120,41 @@ def csv_rows(file: BinaryIO, statement: Statement) -> Iterator[Callable[[Charge]
             ]
             for line in settlement.lines
         )
+        revision_cents = charge.full_cents - settlement.base_cents
+        if charge.revised is not None and revision_cents:
+            cut = Cut(REVISION_CODE, -revision_cents, "")
+            writer.writerow(_less(statement, charge, settlement, cut, "Révision des prix"))
         writer.writerows(
-            [
-                *(statement.number, str(statement.month), _text(statement.contract_reference)),
-                *(_text(statement.seller.name), statement.seller.siret),
-                *(_day(charge.service_date), _day(settlement.settled_on), _text(charge.reference), charge.order_id),
-                *(charge.leg, _text(charge.department_id), _text(charge.origin.name), _text(charge.destination.name)),
-                *(OUTCOMES[settlement.outcome], cut.code, TAKEN_OFF, charge.estimate.price_list_version),
-                *("", "", 1, UNITS[Unit.LEG], _comma(-cut.amount_cents), _comma(-cut.amount_cents)),
-                f"{settlement.vat_permille // 10},{settlement.vat_permille % 10}",
-                *(_text(cut.reason), ""),
-            ]
+            _less(statement, charge, settlement, cut, BEYOND if cut.code == BEYOND_CODE else TAKEN_OFF)
             for cut in charge.taken_off
         )
 
     yield add
+    for item in statement.items:
+        if item.code == REGULARISATION:
+            writer.writerow(
+                [
+                    *(statement.number, str(statement.month), _text(statement.contract_reference)),
+                    *(_text(statement.seller.name), statement.seller.siret, *[""] * 9),
+                    *(item.code, _text(item.label), "", "", "", 1, UNITS[Unit.LEG]),
+                    *(_comma(item.amount_cents), _comma(item.amount_cents)),
+                    *(f"{item.vat_permille // 10},{item.vat_permille % 10}", "", ""),
+                ]
+            )
     text.detach()
+
+
+def _less(statement: Statement, charge: Charge, settlement: Settlement, cut: Cut, label: str) -> list[str | int]:
+    return [
+        *(statement.number, str(statement.month), _text(statement.contract_reference)),
+        *(_text(statement.seller.name), statement.seller.siret),
+        *(_day(charge.service_date), _day(settlement.settled_on), _text(charge.reference), charge.order_id),
+        *(charge.leg, _text(charge.department_id), _text(charge.origin.name), _text(charge.destination.name)),
+        *(OUTCOMES[settlement.outcome], cut.code, label, charge.estimate.price_list_version),
+        *("", "", 1, UNITS[Unit.LEG], _comma(-cut.amount_cents), _comma(-cut.amount_cents)),
+        f"{settlement.vat_permille // 10},{settlement.vat_permille % 10}",
+        *(_text(cut.reason), ""),
+    ]
 
 
 def as_pdf(statement: Statement, charges: Sequence[Charge]) -> bytes:
@@ -216,6 +238,8 @@ def as_html(statement: Statement, charges: Sequence[Charge]) -> str:
         day=_day,
         share=lambda cents: decimal_text(cents * 10_000 // statement.gauge.ceiling_cents),
         notes=_notes,
+        REGULARISATION=REGULARISATION,
+        BEYOND=BEYOND_CODE,
     )
 
 

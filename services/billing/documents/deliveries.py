@@ -165,7 +165,7 @@ def _by_day(charges: Iterable[Charge]) -> list[DayLine]:
         line.announced += sum(load.announced for load in _loads(charge))
         line.counted += sum(load.counted for load in _loads(charge))
         line.proofs += len(settlement.proof_ids)
-        line.amount_cents += settlement.amount_cents
+        line.amount_cents += charge.full_cents
     return [found[key] for key in sorted(found)]
 
 
@@ -189,7 +189,7 @@ def _cells(statement: Statement, departments: Mapping[str, str], charge: Charge,
         sum(load.counted for load in loads),
         loads_text(loads),
         _codes(charge),
-        Decimal(settlement.amount_cents) / 100,
+        Decimal(charge.full_cents) / 100,
         "; ".join(_notes(charge)) or settlement.reason,
         " ".join(settlement.proof_ids),
     ]

@@ -25,7 +25,7 @@ from services.billing.domain.legal import rows_of
 from services.billing.domain.money import in_french
 from services.billing.domain.payment import delay_days
 from services.billing.domain.price_list import Unit
-from services.billing.domain.statement import Item, Statement
+from services.billing.domain.statement import REGULARISATION, Item, Statement
 
 NORMAL_PROCESS = "S1"
 """Goods or services, to be paid. Source: XP Z12-012, business processes (BT-23)."""
@@ -168,19 +168,31 @@ def _lines(items: Sequence[Item]) -> tuple[Line, ...]:
 
 
 def _line(number: str, item: Item) -> Line:
-    # What a rule charges has a price of its own for each leg; the list of deliveries holds them.
-    is_lump = item.unit_price_cents is None
-    price_cents = item.amount_cents if item.unit_price_cents is None else item.unit_price_cents
+    if item.unit_price_cents is None:
+        # What a rule charges has a price of its own for each leg; the list of deliveries holds them. A price is never
+        # below zero: what is given back is one lump less. Source: EN 16931, rule BR-27.
+        quantity, unit_code = Decimal(-1 if item.amount_cents < 0 else 1), LUMP_SUM
+        unit_price = Decimal(abs(item.amount_cents)).scaleb(-2)
+        description = (
+            f"Règle du marché, {item.quantity} trajet{'s' if item.quantity > 1 else ''}, selon la liste jointe"
+        )
+        if item.code == REGULARISATION:
+            description = "Révision définitive des prix, selon la liste jointe"
+    else:
+        quantity, unit_code = Decimal(item.quantity), UNIT_CODES[item.unit]
+        unit_price = Decimal(item.revised_unit_price or Decimal(item.unit_price_cents).scaleb(-2))
+        description = f"Bordereau des prix, version {item.price_list_version}"
+    if item.coefficient:
+        description += f" ; prix révisés, coefficient {item.coefficient.replace('.', ',')} ({item.period})"
+        description += ", provisoire" if item.is_provisional else ""
     return Line(
         id=number,
         code=item.code,
         name=item.label,
-        description=f"Règle du marché, {item.quantity} trajet{'s' if item.quantity > 1 else ''}, selon la liste jointe"
-        if is_lump
-        else f"Bordereau des prix, version {item.price_list_version}",
-        quantity=Decimal(1 if is_lump else item.quantity),
-        unit_code=LUMP_SUM if is_lump else UNIT_CODES[item.unit],
-        unit_price=Decimal(price_cents).scaleb(-2),
+        description=description,
+        quantity=quantity,
+        unit_code=unit_code,
+        unit_price=unit_price,
         amount_cents=item.amount_cents,
         vat_permille=item.vat_permille,
         category=category(item.vat_permille),

@@ -73,7 +73,11 @@ def reduce(charge: Charge, cuts: Sequence[Cut], *, by: Decider, at: datetime) ->
     """
     check_open(charge)
     assert charge.settlement is not None
-    lines = {line.code: line.amount_cents for line in charge.settlement.lines}
+    coefficient = charge.estimate.coefficient
+    lines = {
+        line.code: coefficient.cents(line.quantity, line.unit_price_cents) if coefficient else line.amount_cents
+        for line in charge.settlement.lines
+    }
     faults: list[DomainError] = []
     for index, cut in enumerate(cuts):
         line_cents = lines.pop(cut.code, None)
@@ -87,13 +91,15 @@ def reduce(charge: Charge, cuts: Sequence[Cut], *, by: Decider, at: datetime) ->
     refuse_all(faults)
     reason = " ; ".join(dict.fromkeys(cut.reason for cut in cuts))
     decision = _decision(charge, Acceptance.REDUCED, reason, by, at)
-    return replace(decision, cuts=tuple(cuts), given_back_cents=cut_cents)
+    decision = replace(decision, cuts=tuple(cuts))
+    given_back_cents = charge.standing_cents - decided(charge, decision).standing_cents
+    return replace(decision, given_back_cents=given_back_cents)
 
 
 def reject(charge: Charge, reason: str, *, by: Decider, at: datetime) -> Decision:
     """Owe nothing for a leg and give back all of it. Raises what `accept` does."""
     check_open(charge)
-    return replace(_decision(charge, Acceptance.REJECTED, reason, by, at), given_back_cents=charge.due_cents)
+    return replace(_decision(charge, Acceptance.REJECTED, reason, by, at), given_back_cents=charge.standing_cents)
 
 
 def decided(charge: Charge, decision: Decision) -> Charge:

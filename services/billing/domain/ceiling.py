@@ -209,6 +209,27 @@ class Ceiling:
         """Owe again what was invoiced in vain; as much stays committed. Raises ValueError when it was not invoiced."""
         return self._lowered(Account.INVOICED, Account.OWED, amounts, cause)
 
+    def adjust(self, account: Account, changes: Sequence[LegAmount], *, cause: str) -> Movement:
+        """Raise, or lower (below zero), what legs owe or were invoiced: what a revision adds or gives back.
+
+        Raises
+        ------
+        CeilingExceeded, or Refusals with several of them
+            When less than the sum of all changes is left in a scope. Nothing changes.
+        ValueError
+            When more would be given back than stands there.
+        """
+        self._check(changes)
+        lowered = [replace(change, amount_cents=-change.amount_cents) for change in changes]
+        # Given back first: in no order of the entries is more committed than the maximum.
+        moved = self._moved(
+            self._entries(account, Account.AVAILABLE, lowered, cause)
+            + self._entries(Account.AVAILABLE, account, changes, cause)
+        )
+        if any(min(one.owed_cents, one.invoiced_cents) < 0 for _, one in moved.ceiling.everywhere):
+            raise ValueError(f"more is given back than is {account}")
+        return moved
+
     def amend(self, delta_cents: int, delta_cents_by_scope: Mapping[str, int], *, cause: str) -> Movement:
         """Change the maximum, and that of some scopes; differences in cents, below zero to lower it.
 

@@ -6,12 +6,15 @@ A charge can be replayed: it keeps the price list's version, the quantities, the
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from services.billing.domain.adjustment import Revised
+from services.billing.domain.ceiling import LegAmount
 from services.billing.domain.contract import Contract
 from services.billing.domain.emissions import Ridden
-from services.billing.domain.money import percent_of
+from services.billing.domain.money import percent_of, rounded
 from services.billing.domain.price_list import Estimate, LegToPrice, Load, PricedLine, Unit
 
 
@@ -177,7 +180,8 @@ class Fact:
 class Settlement:
     """How a leg ended and what is owed for it, with everything needed to explain the amount.
 
-    `settled_on` is the local day that decides the month it is invoiced in; `percent` is what the rule charges.
+    `settled_on` is the local day that decides the month it is invoiced in; `percent` is what the rule charges. Lines
+    are at base prices; `revised_cents` is what they come to where the leg was held at revised ones.
     """
 
     outcome: Outcome
@@ -195,11 +199,17 @@ class Settlement:
     note: str = ""
     proof_ids: tuple[str, ...] = ()
     event_id: str = ""
+    revised_cents: int | None = None
+
+    @property
+    def base_cents(self) -> int:
+        """The sum of the lines."""
+        return sum(line.amount_cents for line in self.lines)
 
     @property
     def amount_cents(self) -> int:
-        """The sum of the lines."""
-        return sum(line.amount_cents for line in self.lines)
+        """What is owed for it from now on, until its month is closed."""
+        return self.base_cents if self.revised_cents is None else self.revised_cents
 
     @property
     def is_billable(self) -> bool:
@@ -234,6 +244,8 @@ CREDIT_CODE = "AVOIR"
 """Item code of what a credit note takes off; each leg has its own amount."""
 CREDITED_EARLIER = "Avoir déjà émis"
 """Why less is due for a leg that is billed anew after a part of it was credited."""
+BEYOND_CODE = "PLAFOND"
+"""Code of what a revision comes to beyond the maximum, and is not charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +279,8 @@ class Charge:
     ordered_at: datetime | None = None
     promised_until: datetime | None = None
     sources: tuple[Source, ...] = ()
+    revised: Revised | None = None
+    """Set when its month is closed, where prices are revised."""
 
     @property
     def held_cents(self) -> int:
@@ -274,22 +288,62 @@ class Charge:
         return self.estimate.amount_cents + self.margin_cents
 
     @property
+    def base_held_cents(self) -> int:
+        """What was set aside for it, before any revision."""
+        return self.estimate.base_cents + self.margin_cents
+
+    @property
     def cut_cents(self) -> int:
         """What the buyer took off."""
         return sum(cut.amount_cents for cut in self.cuts)
 
     @property
+    def full_cents(self) -> int:
+        """What it comes to before anything is taken off: at revised prices once its month was closed."""
+        if self.revised is not None:
+            return self.revised.full_cents
+        return self.settlement.amount_cents if self.settlement is not None else 0
+
+    @property
     def taken_off(self) -> tuple[Cut, ...]:
-        """What is less than settled on a statement of this leg: cuts, and what credit notes took off before it."""
-        credited = (Cut(CREDIT_CODE, self.credited_cents, CREDITED_EARLIER),) if self.credited_cents else ()
-        return self.cuts + credited
+        """What is less than its full price on a statement of this leg, and never more than that.
+
+        What found no room under the maximum, cuts, and what credit notes took off before it.
+        """
+        beyond = (Cut(BEYOND_CODE, self.revised.beyond_cents, self.revised.beyond),) if self.revised else ()
+        credited = Cut(CREDIT_CODE, self.credited_cents, CREDITED_EARLIER)
+        taken, left_cents = [], self.full_cents
+        for cut in (*beyond, *self.cuts, credited):
+            amount_cents = min(cut.amount_cents, left_cents)
+            if amount_cents:
+                taken.append(replace(cut, amount_cents=amount_cents))
+            left_cents -= amount_cents
+        return tuple(taken)
 
     @property
     def due_cents(self) -> int:
-        """What is due for the leg: settled, less cuts and credits; nothing before it is settled or once rejected."""
+        """What is due for the leg: its full price and later corrections, less what is taken off; nothing before it is
+        settled or once rejected.
+        """
         if self.settlement is None or self.acceptance is Acceptance.REJECTED:
             return 0
-        return self.settlement.amount_cents - self.cut_cents - self.credited_cents
+        more_cents = self.revised.corrected_cents - self.revised.beyond_cents if self.revised else 0
+        return max(0, self.full_cents + more_cents - self.cut_cents - self.credited_cents)
+
+    @property
+    def standing_cents(self) -> int:
+        """What it takes of the maximum: what is due, or less where revision is no part of the maximum."""
+        if self.settlement is None or self.revised is None or not self.revised.at_base:
+            return self.due_cents
+        if self.acceptance is Acceptance.REJECTED:
+            return 0
+        return max(0, self.settlement.base_cents - self.cut_cents - self.revised.given_back_cents)
+
+    def given_back(self, credited_cents: int) -> int:
+        """Return what crediting so much of what is due returns to the maximum: the same part of what it takes."""
+        if credited_cents == self.due_cents:
+            return self.standing_cents
+        return rounded(Decimal(self.standing_cents * credited_cents) / self.due_cents)
 
     @property
     def to_price(self) -> LegToPrice:
@@ -338,11 +392,25 @@ class Charge:
             for line in self.estimate.lines:
                 lines.append(_as_counted(line, fact.counted, margin_cents))
                 margin_cents -= max(0, lines[-1].amount_cents - line.amount_cents)
-            return replace(settlement, lines=tuple(lines))
-        amount_cents = percent_of(self.estimate.amount_cents, percent)
+            return self._revised(replace(settlement, lines=tuple(lines)))
+        amount_cents = percent_of(self.estimate.base_cents, percent)
         if not amount_cents:
             return replace(settlement, outcome=Outcome.RELEASED)
-        return replace(settlement, lines=(_share(outcome, percent, amount_cents, fact.reason),))
+        return self._revised(replace(settlement, lines=(_share(outcome, percent, amount_cents, fact.reason),)))
+
+    def _revised(self, settlement: Settlement) -> Settlement:
+        coefficient = self.estimate.coefficient
+        if coefficient is None:
+            return settlement
+        revised = sum(coefficient.cents(line.quantity, line.unit_price_cents) for line in settlement.lines)
+        # Each line is rounded by itself here, and a margin was held at base prices: what was held is the most.
+        return replace(settlement, revised_cents=min(revised, self.held_cents))
+
+
+def leg_amount(contract: Contract, charge: Charge, amount_cents: int) -> LegAmount:
+    """Return an amount of a leg with the scopes it counts in: those of its own day, whenever it is moved."""
+    scopes = contract.structure.scopes_of(charge.department_id, charge.service_date, charge.lot)
+    return LegAmount(charge.order_id, charge.leg, amount_cents, scopes)
 
 
 def _decide(fact: Fact, contract: Contract) -> tuple[Outcome, Rule, int]:

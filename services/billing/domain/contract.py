@@ -37,6 +37,7 @@ from services.billing.domain.invoicing import (
 )
 from services.billing.domain.penalty_terms import PenaltyTerms
 from services.billing.domain.policy import HoldPolicy
+from services.billing.domain.revision import RevisionTerms
 from services.billing.domain.structure import Structure
 from services.kit.errors import DomainError, refuse_all
 
@@ -176,6 +177,7 @@ class Contract:
     policy: HoldPolicy = NO_POLICY
     amendments: tuple[Amendment, ...] = ()
     award: Award | None = None
+    revision: RevisionTerms | None = None
 
     @property
     def initial_ceiling_cents(self) -> int:
@@ -244,6 +246,8 @@ class Contract:
             faults.extend(self.award.faults([cooperative.id for cooperative in self.cooperatives]))
         if self.penalties is not None:
             faults.extend(self.penalties.check())
+        if self.revision is not None:
+            faults.extend(self.revision.check())
         if self.advance is not None:
             faults.extend(self.advance.check())
             if self.advance.cooperative_id not in ("", *(party.id for party in self.cooperatives)):

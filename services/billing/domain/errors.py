@@ -864,6 +864,10 @@ class IndexUnknown(DomainError):
         )
 
 
+class ClauseIndexUnknown(IndexUnknown):
+    """A revision clause names an index of which nobody recorded a value."""
+
+
 class IndexValueMissing(DomainError):
     """The index has no value for the month the formula starts from."""
 

@@ -239,7 +239,7 @@ def _assess_one(
         minutes_late=minutes_late,
         days_late=days_late,
         reason=settlement.reason,
-        value_cents=charge.held_cents if rule.trigger is Trigger.MISSED else settlement.amount_cents,
+        value_cents=charge.base_held_cents if rule.trigger is Trigger.MISSED else settlement.base_cents,
         order_cents=order_cents,
         computed_cents=0,
         sources=(*charge.sources, Source(settlement.event_id, settlement.fact.value, settlement.occurred_at)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from services.billing.domain.coefficient import Coefficient
 from services.billing.domain.errors import (
     LoadCountInvalid,
     LoadKindMisplaced,
@@ -82,17 +83,25 @@ class PricedLine:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What one leg is expected to cost, and by which list."""
+    """What one leg is expected to cost, and by which list; `coefficient` is set where it is held at revised prices."""
 
     leg: int
     price_list_id: str
     price_list_version: int
     lines: tuple[PricedLine, ...]
+    coefficient: Coefficient | None = None
+
+    @property
+    def base_cents(self) -> int:
+        """The sum of the lines at the list's prices."""
+        return sum(line.amount_cents for line in self.lines)
 
     @property
     def amount_cents(self) -> int:
-        """The sum of the lines."""
-        return sum(line.amount_cents for line in self.lines)
+        """The sum of the lines, each at its revised price when there is a coefficient."""
+        if self.coefficient is None:
+            return self.base_cents
+        return sum(self.coefficient.cents(line.quantity, line.unit_price_cents) for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)

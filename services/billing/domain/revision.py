@@ -13,15 +13,15 @@ from fractions import Fraction
 
 from services.billing.domain.coefficient import Coefficient, IndexUse, Rounding, rounded_to
 from services.billing.domain.errors import (
+    ClauseIndexUnknown,
     IndexTwice,
-    IndexUnknown,
     IndexValueDefinitive,
     IndexValueMissing,
     IndexValueRefused,
     RevisionTermInvalid,
     RevisionWeightsInvalid,
 )
-from services.billing.domain.statement import Month
+from services.billing.domain.month import Month
 from services.kit.errors import DomainError, refuse_all
 
 
@@ -58,6 +58,10 @@ class Indices:
         by_version = sorted(self.values, key=lambda value: value.version)
         object.__setattr__(self, "_latest", {(value.index_id, value.month): value for value in by_version})
         object.__setattr__(self, "_first", {(value.index_id, value.month): value for value in reversed(by_version)})
+
+    def known_at(self, instant: datetime) -> "Indices":
+        """Return what was recorded by then: a month closed anew comes to the same, whatever was published since."""
+        return Indices(tuple(value for value in self.values if value.recorded_at <= instant))
 
     def knows(self, index_id: str) -> bool:
         """Return whether there is any value of it."""
@@ -172,12 +176,17 @@ class RevisionTerms:
         return faults
 
     def check_indices(self, indices: Indices) -> None:
-        """Refuse terms whose indices nobody recorded, all faults at once. Raises IndexUnknown, IndexValueMissing."""
+        """Refuse terms whose indices nobody recorded, all faults at once.
+
+        Raises
+        ------
+        ClauseIndexUnknown, IndexValueMissing, or Refusals with several of them
+        """
         faults: list[DomainError] = []
         for place, part in enumerate(self.weights):
             pointer = f"/revision/weights/{place}/index_id"
             if not indices.knows(part.index_id):
-                faults.append(IndexUnknown(part.index_id, pointer))
+                faults.append(ClauseIndexUnknown(part.index_id, pointer))
             elif indices.at(part.index_id, self.base_month) is None:
                 faults.append(IndexValueMissing(part.index_id, str(self.base_month), pointer))
         refuse_all(faults)

@@ -3,60 +3,31 @@
 Numbers are counted per seller's SIRET and calendar year without a gap; the count is taken in the closing transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
+from services.billing.domain.adjustment import Correction, LineId, RevisedLine
 from services.billing.domain.ceiling import Ceiling, Scope
-from services.billing.domain.charge import Acceptance, Charge, Rule
+from services.billing.domain.charge import Acceptance, Charge, ChargedLine, Rule
 from services.billing.domain.contract import Buyer, Contract, Cooperative
 from services.billing.domain.errors import LaterMonthClosed, MonthBeforeContract, MonthNotOver
 from services.billing.domain.money import Tax, taxes, totals_by_rate
+from services.billing.domain.month import Month as Month
 from services.billing.domain.price_list import Unit
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Month:
-    """A calendar month."""
-
-    year: int
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Month":
-        """Read "2026-11". Raises ValueError for anything else."""
-        day = date.fromisoformat(f"{text}-01")
-        return cls(day.year, day.month)
-
-    @classmethod
-    def of(cls, day: date) -> "Month":
-        """Return the month a day is in."""
-        return cls(day.year, day.month)
-
-    @property
-    def first_day(self) -> date:
-        """Its first day."""
-        return date(self.year, self.number, 1)
-
-    @property
-    def last_day(self) -> date:
-        """Its last day."""
-        return self.next.first_day - timedelta(days=1)
-
-    @property
-    def next(self) -> "Month":
-        """The month after it."""
-        return Month(self.year + 1, 1) if self.number == 12 else Month(self.year, self.number + 1)
-
-    def __str__(self) -> str:
-        return f"{self.year:04d}-{self.number:02d}"
+REGULARISATION = "REGUL"
+"""Item code of what corrects an earlier statement; it stands in no price list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """All charged lines of one price at one tax rate.
 
-    What a rule of the contract charges has `price_list_version` 0 and no unit price: each leg has its own.
+    What a rule of the contract charges has `price_list_version` 0 and no unit price: each leg has its own. A revised
+    item says its coefficient and revised unit price in euros, as text, the month that decided them, and what it would
+    come to at base price; `amount_cents` is then quantity times the revised price, rounded once.
     """
 
     code: str
@@ -67,6 +38,11 @@ class Item:
     unit_price_cents: int | None
     vat_permille: int
     amount_cents: int
+    period: str = ""
+    coefficient: str = ""
+    revised_unit_price: str = ""
+    base_cents: int | None = None
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +201,14 @@ def close(
     at: datetime,
     replaces: str = "",
     scopes: Sequence[ScopeGauge] = (),
+    revised: Mapping[LineId, RevisedLine] = MappingProxyType({}),
+    corrections: Sequence[Correction] = (),
 ) -> Statement:
     """Sum up a seller's settled legs into the month's statement. Items stand in a stable order: code, version, price.
 
-    Items show full prices; what the buyer cut is taken off below them, by reason and tax rate.
+    Items show full prices; what the buyer cut is taken off below them, by reason and tax rate. Lines named in `revised`
+    stand at their revised prices. Corrections come last, one item each; with them alone, the statement has no legs and
+    its days are the month's.
 
     Raises
     ------
@@ -236,7 +216,7 @@ def close(
         When a charge is not settled, not the seller's, not billable, contested, or later than the month.
     """
     allowances: dict[tuple[str, int], Allowance] = {}
-    items: dict[tuple[str, int, int, int, str], Item] = {}
+    items: dict[ItemKey, Item] = {}
     for charge in charges:
         settlement = charge.settlement
         if (
@@ -248,16 +228,15 @@ def close(
             or charge.acceptance in (Acceptance.DISPUTED, Acceptance.REJECTED)
         ):
             raise ValueError(f"not a charge of {seller.id} in {month}: {charge.order_id}, leg {charge.leg}")
-        by_list = settlement.rule is Rule.AS_COUNTED
-        for line in settlement.lines:
-            version = charge.estimate.price_list_version if by_list else 0
-            price_cents = line.unit_price_cents if by_list else None
-            key = (line.code, version, price_cents or 0, settlement.vat_permille, line.label)
-            item = items.get(key) or Item(
-                line.code, line.label, line.unit, version, 0, price_cents, settlement.vat_permille, 0
-            )
+        for place, line in enumerate(settlement.lines):
+            new = revised.get((charge.order_id, charge.leg, place))
+            key = item_key(charge, line, new.period if new else "")
+            item = items.get(key) or _empty_item(charge, line, new)
             items[key] = replace(
-                item, quantity=item.quantity + line.quantity, amount_cents=item.amount_cents + line.amount_cents
+                item,
+                quantity=item.quantity + line.quantity,
+                amount_cents=item.amount_cents + (new.amount_cents if new else line.amount_cents),
+                base_cents=None if item.base_cents is None else item.base_cents + line.amount_cents,
             )
         for reason, amount_cents in _taken_off(charge).items():
             taken = allowances.get((reason, settlement.vat_permille)) or Allowance(
@@ -266,14 +245,23 @@ def close(
             allowances[reason, settlement.vat_permille] = replace(
                 taken, legs=taken.legs + 1, amount_cents=taken.amount_cents + amount_cents
             )
-    bases = [(item.vat_permille, item.amount_cents) for item in items.values()]
+    corrected = [
+        Item(one.code, one.label, Unit.LEG, 0, 1, None, one.vat_permille, one.amount_cents) for one in corrections
+    ]
+    all_items = [*(items[key] for key in sorted(items)), *corrected]
+    bases = [(item.vat_permille, item.amount_cents) for item in all_items]
     bases.extend((taken.vat_permille, -taken.amount_cents) for taken in allowances.values())
     names = {department.id: department.name for department in contract.departments}
-    departments = []
-    for department_id in sorted({charge.department_id for charge in charges}):
-        amounts = [charge.due_cents for charge in charges if charge.department_id == department_id]
-        name = names.get(department_id, department_id)
-        departments.append(DepartmentTotal(department_id, name, len(amounts), sum(amounts)))
+    legs: dict[str, int] = {}
+    net_cents: dict[str, int] = {}
+    for charge in charges:
+        legs[charge.department_id] = legs.get(charge.department_id, 0) + 1
+        net_cents[charge.department_id] = net_cents.get(charge.department_id, 0) + charge.due_cents
+    for share in (share for correction in corrections for share in correction.shares):
+        net_cents[share.department_id] = net_cents.get(share.department_id, 0) + share.amount_cents
+    departments = [
+        DepartmentTotal(id_, names.get(id_, id_), legs.get(id_, 0), cents) for id_, cents in sorted(net_cents.items())
+    ]
     days = [charge.settlement.settled_on for charge in charges if charge.settlement]
     return Statement(
         id=statement_id,
@@ -286,16 +274,45 @@ def close(
         month=month,
         issued_on=contract.local_date(at),
         closed_at=at,
-        items=tuple(items[key] for key in sorted(items)),
+        items=tuple(all_items),
         taxes=taxes(totals_by_rate(bases)),
         departments=tuple(departments),
         legs=len(charges),
-        first_day=min(days),
-        last_day=max(days),
+        first_day=min(days, default=month.first_day),
+        last_day=max(days, default=month.last_day),
         gauge=gauge,
         allowances=tuple(allowances[key] for key in sorted(allowances)),
         replaces=replaces,
         scopes=tuple(scopes),
+    )
+
+
+ItemKey = tuple[str, int, int, int, str, str]
+"""Code, price list version, unit price in cents, tax rate per mille, label, period."""
+
+
+def item_key(charge: Charge, line: ChargedLine, period: str = "") -> ItemKey:
+    """Return what lines have in common that stand as one item; a rule's lines have neither version nor price."""
+    assert charge.settlement is not None
+    by_list = charge.settlement.rule is Rule.AS_COUNTED
+    version = charge.estimate.price_list_version if by_list else 0
+    price_cents = line.unit_price_cents if by_list else 0
+    return line.code, version, price_cents, charge.settlement.vat_permille, line.label, period
+
+
+def _empty_item(charge: Charge, line: ChargedLine, new: RevisedLine | None) -> Item:
+    code, version, _, permille, label, _ = item_key(charge, line)
+    price_cents = line.unit_price_cents if version else None
+    item = Item(code, label, line.unit, version, 0, price_cents, permille, 0)
+    if new is None:
+        return item
+    return replace(
+        item,
+        period=new.period,
+        coefficient=format(new.coefficient.value, "f"),
+        revised_unit_price="" if price_cents is None else format(new.coefficient.unit_price(price_cents), "f"),
+        base_cents=0,
+        is_provisional=new.coefficient.is_provisional,
     )
 
 

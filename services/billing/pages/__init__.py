@@ -15,7 +15,7 @@ from services.billing.documents.month import missing_of
 from services.billing.documents.validation import warm_up
 from services.billing.domain.approval import Approval
 from services.billing.domain.ceiling import Scope
-from services.billing.domain.charge import Outcome
+from services.billing.domain.charge import BEYOND_CODE, Outcome
 from services.billing.domain.contract import (
     DEFAULT_ALERT_PERCENTS,
     Buyer,
@@ -28,7 +28,7 @@ from services.billing.domain.contract import (
 from services.billing.domain.forecast import Forecast
 from services.billing.domain.money import cents
 from services.billing.domain.price_list import PriceLine, Unit
-from services.billing.domain.statement import Month
+from services.billing.domain.statement import REGULARISATION, Month
 from services.billing.domain.status import WORDS, french
 from services.billing.pages import approvals
 from services.billing.queries import Sight
@@ -173,6 +173,8 @@ def statement(
         "statement.html",
         statement=found,
         charges=charges,
+        BEYOND=BEYOND_CODE,
+        REGULARISATION=REGULARISATION,
         exports=queries.list_exports(view, statement_id, limit=MOST_STATEMENTS),
         told=following.told_of(view, sight, statement_id),
         clock=following.payment_of(view, sight, statement_id, on=following.today_of(view, sight, statement_id, now)),

@@ -42,11 +42,14 @@ from services.billing.domain.errors import ContractNotFound, CorrectedStatementU
 from services.billing.domain.ledger import Entry
 from services.billing.domain.money import Tax
 from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, PriceList, Unit
+from services.billing.domain.revision import Indices
 from services.billing.domain.statement import Allowance, DepartmentTotal, Gauge, Item, Month, ScopeGauge, Statement
 from services.billing.domain.structure import Structure
 from services.billing.repository import parties
 from services.billing.repository import penalties as penal
+from services.billing.repository import revision as revisions
 from services.billing.repository import terms as more_terms
+from services.billing.repository.indices import IndexValues
 from services.billing.tables import (
     balances,
     charges,
@@ -64,14 +67,16 @@ from services.billing.tables import (
 from services.kit.database import Transaction, View, insert_all, insert_new
 
 Json = dict[str, Any]
+NO_INDICES = Indices()
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a price is made from: a contract and all versions of its price list."""
+    """What a price is made from: a contract, all versions of its price list, and the indices it is revised by."""
 
     contract: Contract
     price_lists: tuple[PriceList, ...]
+    indices: Indices = NO_INDICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +211,7 @@ class Ceilings:
             update(balances).where(balances.c.contract_id == price_list.contract_id).values(terms_id=terms_id)
         )
         locked = self._locked[price_list.contract_id]
-        terms = Terms(locked.terms.contract, (*locked.terms.price_lists, price_list))
+        terms = replace(locked.terms, price_lists=(*locked.terms.price_lists, price_list))
         self._locked[price_list.contract_id] = replace(locked, terms=terms)
 
     def replace_contract(self, contract: Contract, *, terms_id: str) -> None:
@@ -218,7 +223,15 @@ class Ceilings:
         )
         self._tx.execute(update(balances).where(balances.c.contract_id == contract.id).values(terms_id=terms_id))
         locked = self._locked[contract.id]
-        self._locked[contract.id] = replace(locked, terms=Terms(contract, locked.terms.price_lists))
+        self._locked[contract.id] = replace(locked, terms=replace(locked.terms, contract=contract))
+
+    def renew_indices(self, contract_id: str, *, terms_id: str) -> Locked:
+        """Read a locked contract's indices anew; from now on its terms are kept under `terms_id`."""
+        self._tx.execute(update(balances).where(balances.c.contract_id == contract_id).values(terms_id=terms_id))
+        locked = self._locked[contract_id]
+        terms = replace(locked.terms, indices=indices_of(self._tx, locked.terms.contract))
+        self._locked[contract_id] = replace(locked, terms=terms)
+        return self._locked[contract_id]
 
     def save(self, moved: Movement, *, at: datetime) -> None:
         """Keep what a verb did to a locked ceiling, and add its entries to the ledger."""
@@ -243,8 +256,16 @@ def _terms_of(view: View, contract_id: str, terms_id: str) -> Terms:
         if len(_terms_by_id) >= MOST_TERMS_KEPT:
             _terms_by_id.clear()
         read = Contracts(view)
-        terms = _terms_by_id[terms_id] = Terms(read.get(contract_id), read.price_lists(contract_id))
+        contract = read.get(contract_id)
+        terms = _terms_by_id[terms_id] = Terms(contract, read.price_lists(contract_id), indices_of(view, contract))
     return terms
+
+
+def indices_of(view: View, contract: Contract) -> Indices:
+    """Return the values of the indices that a contract's prices follow."""
+    if contract.revision is None:
+        return NO_INDICES
+    return IndexValues(view).of([part.index_id for part in contract.revision.weights])
 
 
 _locked_by_tx: WeakKeyDictionary[Transaction, dict[str, Locked]] = WeakKeyDictionary()
@@ -429,6 +450,7 @@ class Charges:
                     "new_version": estimate.price_list_version,
                     "new_estimate": _from_lines(estimate.lines),
                     "new_held": held_cents,
+                    "new_coefficient": estimate.coefficient and revisions.from_coefficient(estimate.coefficient),
                 }
                 for charge, estimate, held_cents in estimates
             ],
@@ -511,6 +533,7 @@ _REPRICE = (
         price_list_version=bindparam("new_version"),
         estimate=bindparam("new_estimate"),
         held_cents=bindparam("new_held"),
+        coefficient=bindparam("new_coefficient", type_=charges.c.coefficient.type),
     )
 )
 
@@ -683,6 +706,7 @@ def _terms(contract: Contract) -> Json:
         **more_terms.written(contract),
         "penalties": contract.penalties and penal.from_terms(contract.penalties),
         "advance": contract.advance and penal.from_advance(contract.advance),
+        "revision": contract.revision and revisions.from_terms(contract.revision),
     }
 
 
@@ -714,6 +738,7 @@ def contract_of(row: Row[Any]) -> Contract:
         **more_terms.read(terms),
         penalties=penal.terms_of(terms["penalties"]) if terms.get("penalties") else None,
         advance=penal.advance_of(terms["advance"]) if terms.get("advance") else None,
+        revision=revisions.terms_of(terms["revision"]) if terms.get("revision") else None,
     )
 
 
@@ -808,6 +833,7 @@ _DECISION = (
 def _from_held(order: Order, leg: OrderedLeg, held: HeldLeg, at: datetime) -> tuple[Any, ...]:
     placed_at = order.placed_at.isoformat() if order.placed_at else None
     placed = _from_source(order.event_id, ORDER_PLACED, placed_at or at.isoformat())
+    coefficient = held.estimate.coefficient
     return (
         order.id,
         held.number,
@@ -830,6 +856,7 @@ def _from_held(order: Order, leg: OrderedLeg, held: HeldLeg, at: datetime) -> tu
         False,
         "",
         held.lot,
+        coefficient and to_json(revisions.from_coefficient(coefficient)).decode(),
     )
 
 
@@ -855,6 +882,7 @@ _HELD = (
     "is_billable",
     "cooperative_id",
     "lot",
+    "coefficient",
 )
 
 
@@ -900,6 +928,7 @@ def _from_settlement(settlement: Settlement) -> Json:
         "note": settlement.note,
         "proof_ids": list(settlement.proof_ids),
         "event_id": settlement.event_id,
+        "revised_cents": settlement.revised_cents,
     }
 
 
@@ -921,12 +950,15 @@ def _settlement(row: Row[Any]) -> Settlement:
         note=kept["note"],
         proof_ids=tuple(kept["proof_ids"]),
         event_id=kept.get("event_id", ""),
+        revised_cents=kept.get("revised_cents"),
     )
 
 
 def charge_of(row: Row[Any]) -> Charge:
     """Read a row of `charges`; a `statement_number` column beside it is read too."""
     lines = tuple(PricedLine(**{**line, "unit": Unit(line["unit"])}) for line in row.estimate)
+    coefficient = revisions.coefficient_of(row.coefficient) if row.coefficient else None
+    estimate = Estimate(row.leg, row.price_list_id, row.price_list_version, lines, coefficient)
     facts: Json = row.facts or {}
     return Charge(
         order_id=row.order_id,
@@ -938,7 +970,7 @@ def charge_of(row: Row[Any]) -> Charge:
         origin=Place(row.origin_site_id, row.origin_name),
         destination=Place(row.destination_site_id, row.destination_name),
         needs_trailer=row.needs_trailer,
-        estimate=Estimate(row.leg, row.price_list_id, row.price_list_version, lines),
+        estimate=estimate,
         held_at=row.held_at,
         settlement=_settlement(row) if row.outcome else None,
         statement_id=row.statement_id or "",
@@ -947,7 +979,7 @@ def charge_of(row: Row[Any]) -> Charge:
         cuts=tuple(Cut(**cut) for cut in row.cuts or ()),
         decisions=row.decisions,
         credited_cents=row.credited_cents,
-        margin_cents=row.held_cents - sum(line.amount_cents for line in lines),
+        margin_cents=row.held_cents - estimate.amount_cents,
         lot=row.lot,
         ordered_at=_instant(facts.get("ordered_at")),
         promised_until=_instant(facts.get("promised_until")),
@@ -955,6 +987,7 @@ def charge_of(row: Row[Any]) -> Charge:
             Source(source["event_id"], source["type"], datetime.fromisoformat(source["occurred_at"]))
             for source in facts.get("sources", ())
         ),
+        revised=revisions.revised_of(row),
     )
 
 
@@ -975,6 +1008,7 @@ def _from_statement(statement: Statement) -> Json:
                 "unit_price_cents": item.unit_price_cents,
                 "vat_permille": item.vat_permille,
                 "amount_cents": item.amount_cents,
+                **(_from_revised_item(item) if item.coefficient else {}),
             }
             for item in statement.items
         ],
@@ -1004,6 +1038,16 @@ def _from_statement(statement: Statement) -> Json:
         ],
         "replaces": statement.replaces,
         "prepaid_cents": statement.prepaid_cents,
+    }
+
+
+def _from_revised_item(item: Item) -> Json:
+    return {
+        "period": item.period,
+        "coefficient": item.coefficient,
+        "revised_unit_price": item.revised_unit_price,
+        "base_cents": item.base_cents,
+        "is_provisional": item.is_provisional,
     }
 
 

@@ -29,7 +29,7 @@ class Decisions:
                 acceptance=charge.acceptance.value,
                 cuts=[_from_cut(cut) for cut in charge.cuts],
                 decisions=charge.decisions,
-                amount_cents=charge.due_cents,
+                amount_cents=charge.standing_cents,
                 # A statement has no line for what is not due.
                 is_billable=charge.acceptance is not Acceptance.REJECTED,
             )

@@ -1,11 +1,11 @@
 """Credit notes in and out, and what they change of the legs they credit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, tuple_, update
 
 from services.billing.domain.acceptance import Decision
 from services.billing.domain.charge import Acceptance, Charge
@@ -16,7 +16,16 @@ from services.billing.domain.statement import Item, Month
 from services.billing.repository import charge_of
 from services.billing.repository.acceptance import decision_of
 from services.billing.repository.parties import buyer_of, cooperative_of, from_buyer, from_cooperative
-from services.billing.tables import charges, credit_notes, credited_legs, decisions, internal_note_counts, statements
+from services.billing.repository.revision import Revisions
+from services.billing.tables import (
+    charges,
+    credit_notes,
+    credited_legs,
+    decisions,
+    internal_note_counts,
+    revised_legs,
+    statements,
+)
 from services.kit.database import Transaction, View, insert_new
 
 Json = dict[str, Any]
@@ -45,8 +54,11 @@ class CreditNotes:
         rows = self._tx.execute(select(charges).where(charges.c.statement_id == statement_id))
         return {(row.order_id, row.leg): charge_of(row) for row in rows}
 
-    def add(self, note: CreditNote) -> None:
-        """Add a note. Its legs owe less from now on, or are on no statement any more when they are billed anew."""
+    def add(self, note: CreditNote, given_back_cents: Mapping[tuple[str, int], int]) -> None:
+        """Add a note. Its legs owe less from now on, or are on no statement any more when they are billed anew.
+
+        `given_back_cents` is what each leg returns to the maximum: less than its amount where that excludes revision.
+        """
         self._tx.execute(
             insert(credit_notes).values(
                 id=note.id,
@@ -86,7 +98,16 @@ class CreditNotes:
             self.put_on(None, note.legs)
         else:
             self._tx.execute(
-                _CREDIT, [{"at_order": leg.order_id, "at_leg": leg.leg, "less": leg.amount_cents} for leg in note.legs]
+                _CREDIT,
+                [
+                    {
+                        "at_order": leg.order_id,
+                        "at_leg": leg.leg,
+                        "less": given_back_cents[leg.order_id, leg.leg],
+                        "credited": leg.amount_cents,
+                    }
+                    for leg in note.legs
+                ],
             )
 
     def to_bill_anew(self, statement_id: str) -> list[Charge]:
@@ -107,6 +128,8 @@ class CreditNotes:
 
     def put_on(self, statement_id: str | None, legs: Sequence[Charge | CreditedLeg]) -> None:
         """Tie legs to the statement that bills them anew, or to none."""
+        if not legs:
+            return
         self._tx.execute(
             _PUT_ON, [{"at_order": leg.order_id, "at_leg": leg.leg, "new_statement": statement_id} for leg in legs]
         )
@@ -118,10 +141,25 @@ _CREDIT = (
     .where(_THIS_LEG)
     .values(
         amount_cents=charges.c.amount_cents - bindparam("less"),
-        credited_cents=charges.c.credited_cents + bindparam("less"),
+        credited_cents=charges.c.credited_cents + bindparam("credited"),
     )
 )
 _PUT_ON = update(charges).where(_THIS_LEG).values(statement_id=bindparam("new_statement"))
+
+
+def billed_on(view: View, statement_id: str) -> list[Charge]:
+    """Return all legs of a statement at revised prices as they were billed, whatever was credited or taken off since.
+
+    They are in the order of their dates.
+    """
+    on_it = select(revised_legs.c.order_id, revised_legs.c.leg).where(revised_legs.c.statement_id == statement_id)
+    rows = view.execute(
+        select(charges)
+        .where(tuple_(charges.c.order_id, charges.c.leg).in_(on_it))
+        .order_by(charges.c.service_date, charges.c.reference, charges.c.order_id, charges.c.leg)
+    )
+    restored = as_closed(view, statement_id)
+    return [restored(charge_of(row)) for row in rows]
 
 
 def as_closed(view: View, statement_id: str) -> Callable[[Charge], Charge]:
@@ -134,7 +172,8 @@ def as_closed(view: View, statement_id: str) -> Callable[[Charge], Charge]:
         (row.order_id, row.leg)
         for row in view.execute(select(on_it.c.order_id, on_it.c.leg).where(on_it.c.statement_id == statement_id))
     }
-    if head is None or not touched:
+    frozen = Revisions(view).legs_of(statement_id)
+    if head is None or not (touched or frozen):
         return lambda charge: charge
     earlier: dict[tuple[str, int], int] = {}
     for row in view.execute(
@@ -158,18 +197,18 @@ def as_closed(view: View, statement_id: str) -> Callable[[Charge], Charge]:
 
     def restored(charge: Charge) -> Charge:
         leg = charge.order_id, charge.leg
-        if leg not in touched:
-            return charge
-        last = decided.get(leg)
-        return replace(
-            charge,
-            statement_id=statement_id,
-            statement_number=head.number,
-            acceptance=last.acceptance if last else Acceptance.DELIVERED,
-            cuts=last.cuts if last else (),
-            decisions=last.number if last else 0,
-            credited_cents=earlier.get(leg, 0),
-        )
+        if leg in touched:
+            last = decided.get(leg)
+            charge = replace(
+                charge,
+                statement_id=statement_id,
+                statement_number=head.number,
+                acceptance=last.acceptance if last else Acceptance.DELIVERED,
+                cuts=last.cuts if last else (),
+                decisions=last.number if last else 0,
+                credited_cents=earlier.get(leg, 0),
+            )
+        return replace(charge, revised=frozen[leg][1]) if leg in frozen else charge
 
     return restored
 

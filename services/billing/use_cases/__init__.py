@@ -29,6 +29,7 @@ from services.billing.domain.charge import (
     Order,
     Rule,
     Settlement,
+    leg_amount,
 )
 from services.billing.domain.contract import Contract
 from services.billing.domain.errors import (
@@ -52,9 +53,10 @@ from services.billing.repository import (
     NewDocuments,
     Statements,
     Terms,
+    indices_of,
 )
 from services.billing.repository.approvals import Approvals
-from services.billing.use_cases import emissions, penalties
+from services.billing.use_cases import emissions, penalties, revision
 from services.billing.use_cases.advance import prepaid
 from services.billing.use_cases.invoicing import issue_invoice
 from services.kit.database import Transaction
@@ -67,8 +69,15 @@ Outcome = tuple[HoldDecision, Order, tuple[HeldLeg, ...]]
 
 
 def register_contract(tx: Transaction, contract: Contract) -> Contract:
-    """Let departments order under a contract from now on. Raises what `Contract.check` does, and ReferenceTaken."""
+    """Let departments order under a contract from now on.
+
+    Raises
+    ------
+    ReferenceTaken, what `Contract.check` raises, and what `RevisionTerms.check_indices` does
+    """
     contract.check()
+    if contract.revision is not None:
+        contract.revision.check_indices(indices_of(tx, contract))
     contracts = NewContracts(tx)
     parts = tuple(Scope(part.key, part.name, part.maximum_cents) for part in contract.structure)
     opened = Ceiling(contract.id, contract.ceiling_cents, contract.alert_percents, scopes=parts).open()
@@ -110,6 +119,7 @@ def publish_price_list(
     repriced = []
     for charge in held:
         new = price_list.price(charge.to_price)
+        new = revision.held_at(locked.terms, new, charge.service_date, charge.ordered_at)
         repriced.append((charge, new, new.amount_cents + contract.policy.margin_of(new.amount_cents)))
     moved = locked.ceiling.revalue(
         [(leg_amount(contract, charge, charge.held_cents), new_cents) for charge, _, new_cents in repriced],
@@ -120,12 +130,6 @@ def publish_price_list(
         charges.reprice(repriced)
         keep(tx, moved, at=at)
     return price_list
-
-
-def leg_amount(contract: Contract, charge: Charge, amount_cents: int) -> LegAmount:
-    """Return an amount of a leg with the scopes it counts in: those of its own day, whenever it is moved."""
-    scopes = contract.structure.scopes_of(charge.department_id, charge.service_date, charge.lot)
-    return LegAmount(charge.order_id, charge.leg, amount_cents, scopes)
 
 
 def check_fact(tx: Transaction, fact: Fact) -> None:
@@ -323,6 +327,7 @@ class _Asking:
     """What orders of one contract would take; what many of them ask alike is looked up and priced once."""
 
     def __init__(self, terms: Terms) -> None:
+        self._terms = terms
         self._contract = terms.contract
         self._price_lists = terms.price_lists
         self._leg = cache(self._leg_alone)
@@ -336,18 +341,21 @@ class _Asking:
 
     def _of(self, order: Order) -> _Asked:
         try:
-            legs = tuple([self._leg(order.department_id, leg.to_price) for leg in order.legs])
+            # When it was ordered matters to the prices of a contract with a revision clause alone.
+            ordered_at = order.placed_at if self._contract.revision else None
+            legs = tuple([self._leg(order.department_id, leg.to_price, ordered_at) for leg in order.legs])
         except DomainError:
             self._check(order)
             raise
         amounts = tuple([LegAmount(order.id, leg.number, leg.held_cents, leg.scopes) for leg in legs])
         return _Asked(sum([leg.held_cents for leg in legs]), legs, amounts)
 
-    def _leg_alone(self, department_id: str, leg: LegToPrice) -> HeldLeg:
+    def _leg_alone(self, department_id: str, leg: LegToPrice, ordered_at: datetime | None) -> HeldLeg:
         contract = self._contract
         contract.check_order(department_id, [leg.service_date])
         lot = contract.structure.lot_of(leg.number, department_id, [load.kind for load in leg.loads])
         (estimate,) = pricing.estimate(self._price_lists, [leg])
+        estimate = revision.held_at(self._terms, estimate, leg.service_date, ordered_at)
         held_cents = estimate.amount_cents + contract.policy.margin_of(estimate.amount_cents)
         return HeldLeg(
             leg.number, estimate, held_cents, lot, contract.structure.scopes_of(department_id, leg.service_date, lot)
@@ -440,7 +448,8 @@ class Closing:
 def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime) -> Closing:
     """Freeze what was settled up to the month's end into one numbered statement per seller. Closing again is harmless.
 
-    What is contested, or neither accepted nor past the contract's silence, waits for a later month.
+    What is contested, or neither accepted nor past the contract's silence, waits for a later month. A seller whose
+    earlier statements are corrected has a statement even with no legs.
 
     Raises
     ------
@@ -461,13 +470,15 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
     for charge in charges.to_invoice(contract_id, month.last_day, silent_until):
         assert charge.settlement is not None
         by_seller.setdefault(charge.settlement.cooperative_id, []).append(charge)
+    revised, moved = revision.revise_month(tx, contract, locked.ceiling, by_seller, month, at=at)
+    by_seller = {**{seller_id: [] for seller_id in revised.corrections}, **revised.charges}
     sellers = sorted((contract.seller(cooperative_id) for cooperative_id in by_seller), key=lambda one: one.siret)
     ids = {seller.id: new_id() for seller in sellers}
-    moved = Movement(locked.ceiling, ())
     for seller in sellers:
-        amounts = [leg_amount(contract, charge, charge.due_cents) for charge in by_seller[seller.id]]
+        amounts = [leg_amount(contract, charge, charge.standing_cents) for charge in by_seller[seller.id]]
         step = moved.ceiling.invoice(amounts, cause=f"statement:{ids[seller.id]}")
-        moved = replace(step, entries=moved.entries + step.entries)
+        moved = replace(step, entries=moved.entries + step.entries, crossed=moved.crossed + step.crossed)
+    revised.keep_corrected(tx, at=at)
     statements = []
     for seller in sellers:
         number = closing.number_text(today.year, closed.count_up(seller.siret, today.year))
@@ -481,9 +492,12 @@ def close_month(tx: Transaction, contract_id: str, month: Month, *, at: datetime
             gauge=Gauge.of(moved.ceiling),
             scopes=ScopeGauge.all_of(moved.ceiling),
             at=at,
+            revised=revised.lines,
+            corrections=revised.corrections.get(seller.id, ()),
         )
         statement = prepaid(tx, contract, moved.ceiling, statement)
         closed.add(statement)
+        revised.keep(tx, statement)
         charges.put_on(statement, month.last_day, silent_until)
         emissions.freeze(tx, statement, contract)
         issue_invoice(tx, statement, by_seller[seller.id], at=at)
@@ -501,7 +515,7 @@ def next_due(tx: Transaction, contract_id: str, *, delay_days: int, at: datetime
     return closing.next_due(
         contract,
         latest_closed=Statements(tx).latest_closed(contract_id),
-        has_unbilled=Charges(tx).has_unbilled(contract_id),
+        has_unbilled=Charges(tx).has_unbilled(contract_id) or revision.is_correction_due(tx, contract),
         today=contract.local_date(at),
         delay_days=delay_days,
     )

@@ -6,12 +6,11 @@ from datetime import datetime
 from services.billing import messages
 from services.billing.domain import acceptance as verifying
 from services.billing.domain.acceptance import Decider, Decision
-from services.billing.domain.charge import Charge, Cut
+from services.billing.domain.charge import Charge, Cut, leg_amount
 from services.billing.domain.errors import ChargeNotFound
 from services.billing.domain.statement import Month
 from services.billing.repository import Ceilings, Charges
 from services.billing.repository.acceptance import Decisions
-from services.billing.use_cases import leg_amount
 from services.kit.database import Transaction
 from services.kit.errors import DomainError, refuse_all
 from services.kit.events import outbox

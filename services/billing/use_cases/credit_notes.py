@@ -1,21 +1,24 @@
 """A closed statement is corrected by a credit note and new lines, never by an edit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.billing import messages
 from services.billing.domain import credit_note as crediting
 from services.billing.domain import statement as closing
+from services.billing.domain.adjustment import Revised
 from services.billing.domain.ceiling import Movement
-from services.billing.domain.charge import Acceptance, Charge
+from services.billing.domain.charge import Acceptance, Charge, leg_amount
 from services.billing.domain.credit_note import Asked, CreditedLeg, CreditNote
 from services.billing.domain.errors import NothingToBillAnew, StatementRefused
 from services.billing.domain.statement import Gauge, ScopeGauge, Statement
 from services.billing.domain.status import life_of
 from services.billing.repository import Ceilings, Statements
 from services.billing.repository.credit_notes import CreditNotes
+from services.billing.repository.revision import NewRevisions
 from services.billing.repository.statuses import Statuses
-from services.billing.use_cases import leg_amount
+from services.billing.use_cases import keep, revision
 from services.billing.use_cases.advance import prepaid
 from services.billing.use_cases.invoicing import issue_credit, issue_invoice
 from services.kit.database import Transaction
@@ -79,6 +82,8 @@ def cancel_refused(tx: Transaction, statement_id: str, *, reason: str, at: datet
 def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
     """Put the legs that notes took off a statement on a corrected one, under a new number; disputed ones wait.
 
+    What a refused statement corrected of earlier ones goes on it too. Legs are at the revised prices now in force.
+
     Raises
     ------
     StatementNotFound, NothingToBillAnew, CorrectedStatementUnwritable
@@ -89,14 +94,19 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
     locked = ceilings.lock(refused.contract_id)
     contract = locked.terms.contract
     billed = [charge for charge in notes.to_bill_anew(statement_id) if charge.acceptance is not Acceptance.DISPUTED]
-    if not billed:
+    seller = contract.seller(refused.seller.id)
+    revised, moved = revision.revise_anew(tx, contract, locked.ceiling, seller.id, billed, at=at)
+    if life_of(Statuses(tx).of(statement_id)).is_dead:
+        revised.corrections[seller.id] = revision.carried_from(tx, refused)
+    billed, corrections = revised.charges[seller.id], revised.corrections.get(seller.id, [])
+    if not billed and not corrections:
         raise NothingToBillAnew(refused.number)
     id_ = new_id()
-    moved = locked.ceiling.invoice(
-        [leg_amount(contract, charge, charge.due_cents) for charge in billed], cause=f"statement:{id_}"
+    step = moved.ceiling.invoice(
+        [leg_amount(contract, charge, charge.standing_cents) for charge in billed], cause=f"statement:{id_}"
     )
+    moved = replace(step, entries=moved.entries + step.entries, crossed=moved.crossed + step.crossed)
     year = contract.local_date(at).year
-    seller = contract.seller(refused.seller.id)
     statement = closing.close(
         contract,
         seller,
@@ -108,14 +118,33 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
         scopes=ScopeGauge.all_of(moved.ceiling),
         at=at,
         replaces=refused.number,
+        revised=revised.lines,
+        corrections=corrections,
     )
     statement = prepaid(tx, contract, moved.ceiling, statement)
     closed.add(statement, replaces_id=refused.id)
+    revised.keep(tx, statement)
     notes.put_on(statement.id, billed)
     issue_invoice(tx, statement, billed, at=at)
-    ceilings.save(moved, at=at)
+    keep(tx, moved, at=at)
     outbox.add(tx, messages.statement_closed(statement))
     return statement
+
+
+def _credited(charge: Charge, leg: CreditedLeg, note: CreditNote) -> Charge:
+    """Return a leg after a note: what it came to is credited, or owed again as it stands, its corrections included."""
+    if charge.revised is None:
+        return charge
+    if not note.is_billed_anew:
+        given_back_cents = charge.revised.given_back_cents + charge.given_back(leg.amount_cents)
+        revised = replace(charge.revised, given_back_cents=given_back_cents)
+        return replace(charge, revised=revised, credited_cents=charge.credited_cents + leg.amount_cents)
+    revised = Revised(
+        charge.revised.full_cents + charge.revised.corrected_cents - charge.revised.beyond_cents,
+        charge.revised.at_base,
+        given_back_cents=charge.revised.given_back_cents,
+    )
+    return replace(charge, revised=revised)
 
 
 def _issue(
@@ -132,7 +161,10 @@ def _issue(
     ceilings, notes = Ceilings(tx), CreditNotes(tx)
     locked = ceilings.lock(statement.contract_id)
     id_ = new_id()
-    amounts = [leg_amount(locked.terms.contract, charges[leg.order_id, leg.leg], leg.amount_cents) for leg in legs]
+    given_back_cents = {}
+    for leg in legs:
+        given_back_cents[leg.order_id, leg.leg] = charges[leg.order_id, leg.leg].given_back(leg.amount_cents)
+    amounts = [leg_amount(locked.terms.contract, charges[leg], cents) for leg, cents in given_back_cents.items()]
     give = locked.ceiling.take_back if is_billed_anew else locked.ceiling.credit
     moved: Movement = give(amounts, cause=f"credit-note:{id_}")
     year = locked.terms.contract.local_date(at).year
@@ -152,7 +184,8 @@ def _issue(
         is_billed_anew=is_billed_anew,
         at=at,
     )
-    notes.add(note)
+    notes.add(note, given_back_cents)
+    NewRevisions(tx).write([_credited(charges[leg.order_id, leg.leg], leg, note) for leg in legs])
     ceilings.save(moved, at=at)
     outbox.add(tx, messages.statement_credited(note))
     return note

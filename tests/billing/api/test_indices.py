@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from services.billing.domain.contract import Contract
-from tests.billing.builders import a_contract
+from tests.billing.builders import a_contract, register
 from tests.billing.conftest import House
 
 VALUE = {
@@ -67,8 +67,35 @@ async def test_a_float_is_no_index_value(house: House) -> None:
         assert (await record(admin, value="1e3")).status_code == 422
 
 
-async def test_a_contract_cannot_say_a_revision_clause_yet(house: House) -> None:
+async def test_a_clause_is_kept_as_it_was_given(house: House) -> None:
     async with house.administrator() as admin:
         await record(admin)
-        answer = await admin.post("/v1/contracts", json=contract_body(a_contract(), revision=CLAUSE))
-    assert answer.status_code == 422, "never taken in silence and then billed at base prices"
+        made = await admin.post("/v1/contracts", json=contract_body(a_contract(), revision=CLAUSE))
+        read = (await admin.get(f"/v1/contracts/{made.json()['id']}")).json()
+    assert made.status_code == 201
+    assert read["revision"]["weights"] == [{"index_id": "ICHT", "weight": "0.85"}]
+    assert (read["revision"]["step"], read["revision"]["ceiling_basis"]) == ("0.001", "revised")
+
+
+async def test_a_clause_that_cannot_be_computed_is_refused_by_name(house: House) -> None:
+    unknown = {**CLAUSE, "weights": [{"index_id": "NONE", "weight": "0.85"}]}
+    uneven = {**CLAUSE, "fixed": "0.2", "price_decimals": 9}
+    async with house.administrator() as admin:
+        answers = [
+            await admin.post("/v1/contracts", json=contract_body(a_contract(), revision=clause))
+            for clause in (unknown, uneven)
+        ]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert answers[0].json()["code"] == "index-unknown"
+    assert {one["code"] for one in answers[1].json()["errors"]} == {"revision-weights-invalid", "revision-term-invalid"}
+
+
+async def test_a_new_value_says_what_it_did_to_open_holds(house: House) -> None:
+    async with house.administrator() as admin:
+        await record(admin)
+        made = await admin.post("/v1/contracts", json=contract_body(a_contract(), revision=CLAUSE))
+        register(house.database, a_contract())
+        answer = await record(admin, month="2026-11", value="128.9", published_on="2026-12-20")
+    assert answer.json()["revalued"] == [
+        {"contract_id": made.json()["id"], "legs": 0, "change": "0.00", "short": "0.00", "short_text": ""}
+    ]

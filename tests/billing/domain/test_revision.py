@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.billing.domain.coefficient import Rounding, rounded_cents, rounded_to, shared
-from services.billing.domain.errors import IndexTwice, IndexUnknown, IndexValueDefinitive, IndexValueMissing
+from services.billing.domain.errors import ClauseIndexUnknown, IndexTwice, IndexValueDefinitive, IndexValueMissing
 from services.billing.domain.revision import (
     IndexChoice,
     IndexStatus,
@@ -197,7 +197,7 @@ def test_an_index_that_nobody_recorded_is_refused_by_name() -> None:
     terms = some_terms(weights=(IndexWeight("ICHT", Decimal("0.45")), IndexWeight("CNR", Decimal("0.40"))))
     with pytest.raises(Refusals) as refusals:
         terms.check_indices(Indices((a_value(NOVEMBER, "100"),)))
-    assert [type(fault) for fault in refusals.value.errors] == [IndexValueMissing, IndexUnknown]
+    assert [type(fault) for fault in refusals.value.errors] == [IndexValueMissing, ClauseIndexUnknown]
     terms.check_indices(Indices((a_value(JANUARY, "100"), a_value(JANUARY, "90", index_id="CNR"))))
 
 
