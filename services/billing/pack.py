@@ -13,17 +13,18 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from services.billing import documents
-from services.billing.documents import archive, consumption, deliveries, emissions
+from services.billing.documents import archive, consumption, deliveries, emissions, revision_sheet
 from services.billing.documents.issue import CARRIED, CII, PDF, UBL
 from services.billing.domain.charge import Charge
 from services.billing.domain.credit_note import CreditNote
-from services.billing.domain.errors import EmissionsNotKept
+from services.billing.domain.errors import EmissionsNotKept, StatementNotRevised
 from services.billing.domain.statement import Statement
 from services.billing.queries import Sight, after_closing
 from services.billing.queries.lines import stream_charges, stream_lines
 from services.billing.repository import files, note_documents
 from services.billing.repository.emissions import basis_of
 from services.billing.repository.files import File
+from services.billing.repository.revision import Applied, Revisions
 from services.billing.use_cases import invoicing
 from services.kit.database import Database, View
 
@@ -52,7 +53,7 @@ def kept(database: Database, statement: Statement, kind: Kind, *, at: datetime) 
 
     Raises
     ------
-    EmissionsNotKept, PrintingUnavailable
+    EmissionsNotKept, StatementNotRevised, PrintingUnavailable
     """
     render(database, statement, [kind], at=at)
     with database.view() as view:
@@ -135,7 +136,8 @@ def pack(database: Database, statement: Statement, *, at: datetime) -> Pack:
     """
     with database.view() as view:
         has_emissions = basis_of(view, statement.id) is not None
-    render(database, statement, [kind for kind in KINDS if has_emissions or kind not in EMISSIONS], at=at)
+    kinds = (*KINDS, *REVISION) if revision_sheet.is_revised(statement) else KINDS
+    render(database, statement, [kind for kind in kinds if has_emissions or kind not in EMISSIONS], at=at)
     _print_invoice(database, statement, at=at)
     with database.view() as view:
         found = files.all_of(view, statement.id)
@@ -263,6 +265,21 @@ def _emissions_pdf(database: Database, statement: Statement, file: BinaryIO) -> 
     file.write(emissions.as_pdf(statement, _account(database, statement.id, statement.number)))
 
 
+def _applied(database: Database, statement: Statement) -> list[Applied]:
+    if not revision_sheet.is_revised(statement):
+        raise StatementNotRevised(statement.number)
+    with database.view() as view:
+        return Revisions(view).of_statement(statement.id)
+
+
+def _revision_csv(database: Database, statement: Statement, file: BinaryIO) -> None:
+    file.write(revision_sheet.as_csv(statement, _applied(database, statement)))
+
+
+def _revision_pdf(database: Database, statement: Statement, file: BinaryIO) -> None:
+    file.write(revision_sheet.as_pdf(statement, _applied(database, statement)))
+
+
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -280,7 +297,10 @@ CONSUMPTION_PDF = Kind("use-pdf", PDF_TYPE, lambda _, statement, file: file.writ
 EMISSIONS_JSON = Kind("co2-json", JSON_TYPE, rows=_emissions_json)
 EMISSIONS_CSV = Kind("co2-csv", CSV_TYPE, rows=_emissions_csv)
 EMISSIONS_PDF = Kind("co2-pdf", PDF_TYPE, _emissions_pdf)
+REVISION_CSV = Kind("rev-csv", CSV_TYPE, _revision_csv)
+REVISION_PDF = Kind("rev-pdf", PDF_TYPE, _revision_pdf)
 
+REVISION: Sequence[Kind] = (REVISION_CSV, REVISION_PDF)
 EMISSIONS: Sequence[Kind] = (EMISSIONS_JSON, EMISSIONS_CSV, EMISSIONS_PDF)
 KINDS: Sequence[Kind] = (
     STATEMENT_CSV,
@@ -293,8 +313,8 @@ KINDS: Sequence[Kind] = (
     CONSUMPTION_PDF,
     *EMISSIONS,
 )
-"""Every document that can be rendered at any time. What else is kept of a statement, such as an e-invoice made when it
-was closed, is in its pack too."""
+"""Every document that any statement has. One at revised prices has the sheets of `REVISION` too. What else is kept of a
+statement, such as an e-invoice made when it was closed, is in its pack too."""
 
 _NAMES = {
     "csv": ("etat", "csv"),
@@ -302,6 +322,7 @@ _NAMES = {
     "json": ("etat", "json"),
     **{f"leg-{extension}": ("livraisons", extension) for extension in ("csv", "xlsx", "pdf")},
     **{f"use-{extension}": ("consommation", extension) for extension in ("json", "csv", "pdf")},
+    **{f"rev-{extension}": ("revision", extension) for extension in ("csv", "pdf")},
     **{f"co2-{extension}": ("co2", extension) for extension in ("json", "csv", "pdf")},
     "cii": ("facture-cii", "xml"),
     "ubl": ("facture-ubl", "xml"),

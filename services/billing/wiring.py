@@ -5,7 +5,7 @@ from pathlib import Path
 from services.billing import api, pages
 from services.billing.handlers import HEARS
 from services.billing.jobs import jobs
-from services.billing.pages import after_closing, month, penalties
+from services.billing.pages import after_closing, explanation, month, penalties
 from services.billing.settings import BillingSettings
 from services.billing.tables import metadata
 from services.kit.database import Database
@@ -26,7 +26,7 @@ def billing(settings: BillingSettings) -> Service:
     return Service(
         name="billing",
         database=Database(settings.database_url, metadata),
-        routers=[*api.routers, pages.router, month.router, after_closing.router, penalties.router],
+        routers=[*api.routers, pages.router, month.router, after_closing.router, penalties.router, explanation.router],
         hears=HEARS,
         jobs=jobs(settings),
         problems=api.PROBLEMS,

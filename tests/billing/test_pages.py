@@ -30,6 +30,7 @@ from tests.billing.builders import (
     settle,
 )
 from tests.billing.conftest import NOW, House
+from tests.billing.test_explanation import a_corrected_month
 
 SHOTS = os.environ.get("TOURNEE_SCREENSHOTS")
 PASSWORD = "s" * 12
@@ -160,6 +161,26 @@ async def test_a_statement_shows_why_each_leg_costs_what_it_costs(site: Site) ->
     async with site.page("finances", width=390) as phone:
         await phone.goto(f"/finances/etats/{erdre}")
         await shoot(phone, "statement-phone")
+        assert await phone.evaluate("document.documentElement.scrollWidth <= 390")
+
+
+async def test_a_leg_is_explained_to_the_cent(site: Site) -> None:
+    _, first, second = a_corrected_month(site.house.database)
+    async with site.page("finances") as page:
+        await page.goto(f"/finances/etats/{first.id}")
+        await shoot(page, "statement-revised")
+        await page.get_by_role("link", name="C-000, trajet 1").click()
+        plain = (await page.locator("main").inner_text()).replace("\u202f", " ").replace("\xa0", " ")
+        assert "Facturé au coefficient de novembre 2026" in plain
+        assert f"Régularisation sur l'état n° {second.number}" in plain
+        assert "9,7052 €" in plain
+        await shoot(page, "explanation")
+        await page.goto(f"/finances/etats/{second.id}")
+        await shoot(page, "statement-regularisation")
+    async with site.page("finances", width=390) as phone:
+        await phone.goto(f"/finances/etats/{first.id}")
+        await phone.get_by_role("link", name="C-000, trajet 1").click()
+        await shoot(phone, "explanation-phone")
         assert await phone.evaluate("document.documentElement.scrollWidth <= 390")
 
 

@@ -10,6 +10,7 @@ from services.billing.api import (
     charges,
     contracts,
     credit_invoices,
+    explanation,
     forecast,
     indices,
     invoices,
@@ -23,6 +24,7 @@ from services.kit.errors import DomainError
 routers: list[APIRouter] = [contracts.router, charges.router, statements.router, invoices.router, packs.router]
 routers += [acceptance.router, after_closing.router, credit_invoices.router]
 routers += [amendments.router, approvals.router, forecast.router, indices.router, penalties.router]
+routers += [explanation.router]
 
 # What is not here is a conflict with the present state: 409.
 PROBLEMS: dict[type[DomainError], int] = {

@@ -28,6 +28,8 @@ def _gives(kind: pack.Kind) -> dict[str, Any]:
         told[503] = {"description": "The machine cannot print."}
     if kind in pack.EMISSIONS:
         told[409] = {"description": "The month was closed before emissions were kept."}
+    if kind in pack.REVISION:
+        told[409] = {"description": "The statement is at base prices."}
     return {"response_class": Response, "responses": told}
 
 
@@ -65,6 +67,18 @@ def consumption_csv(request: Request, statement_id: str, caller: Reader, databas
 def consumption_pdf(request: Request, statement_id: str, caller: Reader, database: OwnDatabase, now: Now) -> Response:
     """Take the same on paper."""
     return export(request, database, statement_id, caller, now, pack.CONSUMPTION_PDF)
+
+
+@router.get("/v1/statements/{statement_id}/revision.csv", **_gives(pack.REVISION_CSV))
+def revision_csv(request: Request, statement_id: str, caller: Reader, database: OwnDatabase, now: Now) -> Response:
+    """Take the revision calculation sheet as CSV: indices, coefficients, revised items, corrections."""
+    return export(request, database, statement_id, caller, now, pack.REVISION_CSV)
+
+
+@router.get("/v1/statements/{statement_id}/revision.pdf", **_gives(pack.REVISION_PDF))
+def revision_pdf(request: Request, statement_id: str, caller: Reader, database: OwnDatabase, now: Now) -> Response:
+    """Take the same on paper."""
+    return export(request, database, statement_id, caller, now, pack.REVISION_PDF)
 
 
 @router.get("/v1/statements/{statement_id}/co2.json", **_gives(pack.EMISSIONS_JSON))

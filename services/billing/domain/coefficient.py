@@ -39,6 +39,11 @@ def rounded_cents(exact: Fraction) -> int:
     return whole if exact >= 0 else -whole
 
 
+def exact_text(exact_cents: Fraction) -> str:
+    """Write an amount before rounding, in euros. Prices and tax rates have few decimals, so that it ends."""
+    return format((Decimal(exact_cents.numerator) / exact_cents.denominator).scaleb(-2), "f")
+
+
 def shared(exact: list[Fraction]) -> list[int]:
     """Cut the rounded sum of these amounts, in cents, into whole cents for each: together exactly the rounded sum.
 

@@ -569,6 +569,19 @@ class EmissionsNotKept(DomainError):
         )
 
 
+class StatementNotRevised(DomainError):
+    """The statement is at base prices: there is nothing to reckon."""
+
+    code = "statement-not-revised"
+    title = "État sans révision"
+
+    def __init__(self, statement_number: str) -> None:
+        super().__init__(
+            f"L'état n° {statement_number} est aux prix de base, sans révision ni régularisation : il n'a pas de "
+            "feuille de calcul. Son détail suffit."
+        )
+
+
 class ChargeNotFound(DomainError):
     """No such charge, or not the caller's."""
 

@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from services.billing import documents, queries, use_cases
+from services.billing.documents import revision_sheet
 from services.billing.documents.month import missing_of
 from services.billing.documents.validation import warm_up
 from services.billing.domain.approval import Approval
@@ -173,6 +174,7 @@ def statement(
         "statement.html",
         statement=found,
         charges=charges,
+        is_revised=revision_sheet.is_revised(found),
         BEYOND=BEYOND_CODE,
         REGULARISATION=REGULARISATION,
         exports=queries.list_exports(view, statement_id, limit=MOST_STATEMENTS),

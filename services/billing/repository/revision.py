@@ -97,6 +97,13 @@ class Revisions:
             for row in rows
         }
 
+    def period_of(self, statement_id: str, order_id: str, leg: int) -> str:
+        """Return the period that decided a leg's coefficient on a statement at revised prices."""
+        table = revised_legs
+        chosen = table.c.statement_id == statement_id, table.c.order_id == order_id, table.c.leg == leg
+        period: str = self._view.execute(select(table.c.period).where(*chosen)).scalar_one()
+        return period
+
     def of_leg(self, order_id: str, leg: int) -> list[LegCorrection]:
         """Return what later statements corrected of a leg; not what went on another one when they were refused."""
         table, anew, carried = regularisations, statements.alias(), regularisations.alias()

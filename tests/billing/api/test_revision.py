@@ -65,11 +65,13 @@ async def test_example_d(house: House, decimals: int, price: str, rounding: str,
         contract_id = await register(admin, price_decimals=decimals, rounding=rounding)
         deliver(house, contract_id, 182)
         statement = await close(admin, contract_id, "2026-11")
+        explained = (await admin.get(f"/v1/statements/{statement['id']}/explanation")).json()
         invoice = await admin.get(f"/v1/statements/{statement['id']}/invoice.xml?syntax=cii")
     (item,) = statement["items"]
     assert (item["base_amount"], item["coefficient"], item["period"]) == ("1719.90", coefficient, "2026-11")
     assert (item["revised_unit_price"], item["amount"], statement["net"]) == (price, net, net)
     assert not item["is_provisional"]
+    assert explained["coefficients"][0]["coefficient"]["exact"] == "12821/12430"
     assert f">{net}</ram:LineTotalAmount>" in invoice.text
 
 
