@@ -26,6 +26,7 @@ from services.billing.domain.contract import Contract
 from services.billing.domain.credit_note import CreditNote
 from services.billing.domain.emissions import BikeKind, DistanceSource, MassSource, Ridden
 from services.billing.domain.errors import CeilingExceeded, OrderUnreadable
+from services.billing.domain.leg_facts import LegFacts, straight_metres
 from services.billing.domain.price_list import LegToPrice, Load
 from services.billing.domain.statement import Statement
 from services.contracts.billing.v1 import events_pb2 as said_pb2
@@ -79,6 +80,7 @@ def order(event: orders_pb2.OrderPlaced, event_id: str = "") -> Order:
                     service_date=_day(leg.service_date),
                     needs_trailer=leg.needs_trailer,
                     loads=tuple(Load(_clean(load.kind), _clean(load.label), load.count) for load in leg.loads),
+                    facts=_facts(event, leg, is_first=leg.number == min(numbers)),
                 ),
                 origin=Place(_clean(leg.pickup.site_id), _clean(leg.pickup.site_name)),
                 destination=Place(_clean(leg.drop.site_id), _clean(leg.drop.site_name)),
@@ -88,6 +90,19 @@ def order(event: orders_pb2.OrderPlaced, event_id: str = "") -> Order:
         ),
         placed_at=_instant(event.placed_at) if event.HasField("placed_at") else None,
         event_id=event_id,
+    )
+
+
+def _facts(event: orders_pb2.OrderPlaced, leg: orders_pb2.Leg, *, is_first: bool) -> LegFacts:
+    ends = leg.pickup, leg.drop
+    is_placed = all(visit.latitude or visit.longitude for visit in ends)
+    return LegFacts(
+        metres=straight_metres(leg.pickup.latitude, leg.pickup.longitude, leg.drop.latitude, leg.drop.longitude)
+        if is_placed
+        else None,
+        pickup_at=_instant(leg.pickup.window_start) if leg.pickup.HasField("window_start") else None,
+        placed_at=_instant(event.placed_at) if event.HasField("placed_at") else None,
+        is_first=is_first,
     )
 
 

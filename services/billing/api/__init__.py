@@ -48,6 +48,7 @@ PROBLEMS: dict[type[DomainError], int] = {
     errors.VatRateTwice: 422,
     errors.PriceLineTwice: 422,
     errors.LoadKindMisplaced: 422,
+    errors.PriceBandInvalid: 422,
     errors.PenaltyNotFound: 404,
     errors.PenaltyRuleTwice: 422,
     errors.PenaltyRuleInvalid: 422,

@@ -122,17 +122,24 @@ class VatRateBody(Body):
 
 
 class PriceLineBody(Body):
-    """A unit price excluding tax: per leg, per leg with a trailer, or per load of a kind."""
+    """A unit price excluding tax: per order, leg, stop or load of a kind, or a supplement.
+
+    `at_least` and `below` are the band of a price by distance (metres as the crow flies), by hours (minutes after local
+    midnight) or for urgency (minutes between the order and its pickup window).
+    """
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{0,29}$"), Field(examples=["COURSE"])]
     label: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     unit: Unit
     unit_price: UnitPrice
     load_kind: Annotated[str, StringConstraints(max_length=64)] | None = None
+    at_least: Annotated[int, Field(ge=0, strict=True)] = 0
+    below: Annotated[int, Field(ge=0, strict=True)] = 0
 
     def to_domain(self) -> PriceLine:
         """Return the line in cents."""
-        return PriceLine(self.code, self.label, self.unit, cents(self.unit_price), self.load_kind or "")
+        price_cents = cents(self.unit_price)
+        return PriceLine(self.code, self.label, self.unit, price_cents, self.load_kind or "", self.at_least, self.below)
 
 
 class LoadMassBody(Body):
@@ -337,6 +344,8 @@ class PriceListOut(BaseModel):
                     unit=line.unit,
                     unit_price=decimal_text(line.unit_price_cents),
                     load_kind=line.load_kind or None,
+                    at_least=line.at_least,
+                    below=line.below,
                 )
                 for line in price_list.lines
             ],

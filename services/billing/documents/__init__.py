@@ -25,7 +25,7 @@ PANGO_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0")
 MOST_PRINTED_LEGS = 500
 """A longer month is not printed leg by leg: the spreadsheets beside it are."""
 
-UNITS = {Unit.LEG: "trajet", Unit.TRAILER: "trajet", Unit.LOAD: "unité"}
+UNITS = dict.fromkeys(Unit, "trajet") | {Unit.LOAD: "unité", Unit.ORDER: "commande", Unit.STOP: "arrêt"}
 OUTCOMES = {
     Outcome.DELIVERED: "remis",
     Outcome.FAILED_CHARGED: "échec facturé",

@@ -29,8 +29,8 @@ from services.billing.domain.statement import REGULARISATION, Item, Statement
 
 NORMAL_PROCESS = "S1"
 """Goods or services, to be paid. Source: XP Z12-012, business processes (BT-23)."""
-UNIT_CODES = {Unit.LEG: "C62", Unit.TRAILER: "C62", Unit.LOAD: "C62"}
-"""Source: UN/ECE recommendation 20."""
+UNIT_CODES = dict.fromkeys(Unit, "C62")
+"""Trips, loads, orders and stops are all counted one by one. Source: UN/ECE recommendation 20."""
 LUMP_SUM = "LS"
 DISCOUNT = "95"
 """Source: UNTDID 5189."""

@@ -14,6 +14,7 @@ from services.billing.domain.adjustment import Revised
 from services.billing.domain.ceiling import LegAmount
 from services.billing.domain.contract import Contract
 from services.billing.domain.emissions import Ridden
+from services.billing.domain.leg_facts import NOTHING_TOLD, LegFacts
 from services.billing.domain.money import percent_of, rounded
 from services.billing.domain.price_list import Estimate, LegToPrice, Load, PricedLine, Unit
 
@@ -279,6 +280,7 @@ class Charge:
     ordered_at: datetime | None = None
     promised_until: datetime | None = None
     sources: tuple[Source, ...] = ()
+    leg_facts: LegFacts = NOTHING_TOLD
     revised: Revised | None = None
     """Set when its month is closed, where prices are revised."""
 
@@ -351,7 +353,7 @@ class Charge:
         loads = tuple(
             Load(line.load_kind, line.label, line.quantity) for line in self.estimate.lines if line.unit is Unit.LOAD
         )
-        return LegToPrice(self.leg, self.service_date, self.needs_trailer, loads)
+        return LegToPrice(self.leg, self.service_date, self.needs_trailer, loads, self.leg_facts)
 
     def counted(self, fact: Fact) -> dict[str, int]:
         """Return how many loads of each kind a fact speaks of: as counted, else as announced."""

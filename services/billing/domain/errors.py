@@ -569,6 +569,39 @@ class EmissionsNotKept(DomainError):
         )
 
 
+class PriceBandInvalid(DomainError):
+    """A price by band has a band that ends after it starts and overlaps no other; any other price has none."""
+
+    code = "price-band-invalid"
+    title = "Tranche de prix invalide"
+
+    def __init__(self, code: str, pointer: str, most: int) -> None:
+        super().__init__(
+            f"La tranche du prix « {code} » doit aller d'un début à une fin plus grande, au plus {most}, sans "
+            "chevaucher une autre : corrigez-la."
+            if most
+            else f"Le prix « {code} » n'est pas par tranche : retirez-en les bornes.",
+            pointer=pointer,
+        )
+
+
+class DistanceNotPriced(DomainError):
+    """The price list in force has distance bands, and none for this leg."""
+
+    code = "distance-not-priced"
+    title = "Distance sans prix"
+
+    def __init__(self, metres: int | None, version: int) -> None:
+        super().__init__(
+            f"La version {version} du bordereau n'a pas de prix pour un trajet de {metres} m : demandez aux finances "
+            "d'y ajouter cette tranche."
+            if metres is not None
+            else f"La version {version} du bordereau dépend de la distance, et la position d'un des sites est "
+            "inconnue : complétez son adresse.",
+            version=version,
+        )
+
+
 class StatementNotRevised(DomainError):
     """The statement is at base prices: there is nothing to reckon."""
 

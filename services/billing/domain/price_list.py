@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from services.billing.domain.coefficient import Coefficient
 from services.billing.domain.errors import (
+    DistanceNotPriced,
     LoadCountInvalid,
     LoadKindMisplaced,
     LoadNotPriced,
     NoPriceList,
+    PriceBandInvalid,
     PriceLineTwice,
     PriceListDateTaken,
 )
+from services.billing.domain.leg_facts import NOTHING_TOLD, LegFacts, is_public_holiday
 from services.kit.errors import DomainError, refuse_all
 
 MOST_LOADS = 100_000
@@ -32,17 +36,48 @@ class Unit(StrEnum):
     """One trip that needs a trailer, on top."""
     LOAD = "load"
     """One unit of a load kind."""
+    ORDER = "order"
+    """One order, on its first trip."""
+    STOP = "stop"
+    """One stop; a trip has two."""
+    DISTANCE = "distance"
+    """One trip of a distance within the band, in metres as the crow flies."""
+    HOURS = "hours"
+    """One trip whose pickup window starts within the band, in minutes after local midnight, on top."""
+    SATURDAY_OR_SUNDAY = "weekend"
+    """One trip on a Saturday or a Sunday that is no public holiday, on top."""
+    PUBLIC_HOLIDAY = "public_holiday"
+    """One trip on a public holiday, on top."""
+    URGENT = "urgent"
+    """One trip ordered so few minutes before its pickup window as the band says, on top."""
+
+
+BANDS = {Unit.DISTANCE: 1_000_000, Unit.HOURS: 24 * 60, Unit.URGENT: 60 * 24 * 31}
+"""The units whose lines have a band, and where it ends at most."""
+
+
+BY_FACTS = frozenset((*BANDS, Unit.ORDER))
+"""The units that depend on a leg's facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceLine:
-    """A unit price excluding tax. `load_kind` is set for Unit.LOAD and empty otherwise."""
+    """A unit price excluding tax. `load_kind` is set for Unit.LOAD and empty otherwise.
+
+    A unit with a band applies from `at_least` on and below `below`; both are 0 otherwise.
+    """
 
     code: str
     label: str
     unit: Unit
     unit_price_cents: int
     load_kind: str = ""
+    at_least: int = 0
+    below: int = 0
+
+    def is_within(self, value: int | None) -> bool:
+        """Return whether a value is in the band; one that is not known never is."""
+        return value is not None and self.at_least <= value < self.below
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +97,7 @@ class LegToPrice:
     service_date: date
     needs_trailer: bool
     loads: tuple[Load, ...]
+    facts: LegFacts = NOTHING_TOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +156,7 @@ class PriceList:
 
         Raises
         ------
-        PriceLineTwice, LoadKindMisplaced, or Refusals with several of them.
+        PriceLineTwice, LoadKindMisplaced, PriceBandInvalid, or Refusals with several of them.
         """
         faults: list[DomainError] = []
         codes: set[str] = set()
@@ -136,14 +172,30 @@ class PriceList:
                 faults.append(PriceLineTwice(line.load_kind, f"{pointer}/load_kind"))
             if line.load_kind:
                 kinds.add(line.load_kind)
+            most = BANDS.get(line.unit, 0)
+            is_band = 0 <= line.at_least < line.below <= most
+            if not is_band if most else (line.at_least or line.below):
+                faults.append(PriceBandInvalid(line.code, f"{pointer}/below", most))
+        faults.extend(
+            PriceBandInvalid(later.code, f"/lines/{self.lines.index(later)}/at_least", BANDS[Unit.DISTANCE])
+            for earlier, later in pairwise(
+                sorted((line for line in self.lines if line.unit is Unit.DISTANCE), key=lambda line: line.at_least)
+            )
+            if later.at_least < earlier.below
+        )
         refuse_all(faults)
 
-    def price(self, leg: LegToPrice) -> Estimate:
-        """Price a leg, lines in the list's order.
+    @property
+    def is_priced_by_facts(self) -> bool:
+        """Whether a leg's price may depend on what its order tells of it beyond its loads."""
+        return any(line.unit in BY_FACTS for line in self.lines)
+
+    def price(self, leg: LegToPrice, zone: str = "Europe/Paris") -> Estimate:
+        """Price a leg, lines in the list's order; `zone` is where the contract's local hours are.
 
         Raises
         ------
-        LoadNotPriced, LoadCountInvalid, or Refusals with several of them.
+        LoadNotPriced, LoadCountInvalid, DistanceNotPriced, or Refusals with several of them.
         """
         priced_kinds = {line.load_kind for line in self.lines}
         faults: list[DomainError] = []
@@ -152,14 +204,35 @@ class PriceList:
                 faults.append(LoadNotPriced(load.kind, load.label, self.version))
             if not 1 <= load.count <= MOST_LOADS:
                 faults.append(LoadCountInvalid(load.kind, load.label, load.count, MOST_LOADS))
+        by_distance = [line for line in self.lines if line.unit is Unit.DISTANCE]
+        if by_distance and not any(line.is_within(leg.facts.metres) for line in by_distance):
+            faults.append(DistanceNotPriced(leg.facts.metres, self.version))
         refuse_all(faults)
         counts: dict[str, int] = {}
         for load in leg.loads:
             counts[load.kind] = counts.get(load.kind, 0) + load.count
-        quantities = {Unit.LEG: 1, Unit.TRAILER: int(leg.needs_trailer)}
+        is_holiday = is_public_holiday(leg.service_date)
+        quantities = {
+            Unit.LEG: 1,
+            Unit.TRAILER: int(leg.needs_trailer),
+            Unit.ORDER: int(leg.facts.is_first),
+            Unit.STOP: 2,
+            Unit.SATURDAY_OR_SUNDAY: int(leg.service_date.weekday() >= 5 and not is_holiday),
+            Unit.PUBLIC_HOLIDAY: int(is_holiday),
+        }
+        in_bands = {
+            Unit.DISTANCE: leg.facts.metres,
+            Unit.HOURS: leg.facts.minute_of_day(zone),
+            Unit.URGENT: leg.facts.minutes_ahead,
+        }
         lines = []
         for line in self.lines:
-            quantity = counts.get(line.load_kind, 0) if line.unit is Unit.LOAD else quantities[line.unit]
+            if line.unit is Unit.LOAD:
+                quantity = counts.get(line.load_kind, 0)
+            elif line.unit in in_bands:
+                quantity = int(line.is_within(in_bands[line.unit]))
+            else:
+                quantity = quantities[line.unit]
             if quantity:
                 lines.append(
                     PricedLine(line.code, line.label, line.unit, quantity, line.unit_price_cents, line.load_kind)
@@ -188,7 +261,9 @@ def in_force(price_lists: Sequence[PriceList], service_date: date) -> PriceList:
     return max(started, key=lambda price_list: price_list.valid_from)
 
 
-def estimate(price_lists: Sequence[PriceList], legs: Sequence[LegToPrice]) -> tuple[Estimate, ...]:
+def estimate(
+    price_lists: Sequence[PriceList], legs: Sequence[LegToPrice], zone: str = "Europe/Paris"
+) -> tuple[Estimate, ...]:
     """Price every leg with the list in force on its service date, all faults at once.
 
     Raises
@@ -199,7 +274,7 @@ def estimate(price_lists: Sequence[PriceList], legs: Sequence[LegToPrice]) -> tu
     faults: list[DomainError] = []
     for leg in legs:
         try:
-            estimates.append(in_force(price_lists, leg.service_date).price(leg))
+            estimates.append(in_force(price_lists, leg.service_date).price(leg, zone))
         except DomainError as fault:
             faults.append(fault)
     refuse_all(faults)

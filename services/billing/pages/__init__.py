@@ -272,7 +272,12 @@ UNIT_LABELS = {
     Unit.LEG: "par trajet",
     Unit.TRAILER: "par trajet avec remorque",
     Unit.LOAD: "par unité de charge",
+    Unit.ORDER: "par commande",
+    Unit.STOP: "par arrêt",
+    Unit.SATURDAY_OR_SUNDAY: "par trajet, samedi ou dimanche",
+    Unit.PUBLIC_HOLIDAY: "par trajet, jour férié",
 }
+"""What the form offers; prices by band are published through the interface for programs."""
 
 
 @dataclass

@@ -40,6 +40,7 @@ from services.billing.domain.contract import (
 from services.billing.domain.emissions import Baseline
 from services.billing.domain.errors import ContractNotFound, CorrectedStatementUnwritable, StatementNotFound
 from services.billing.domain.ledger import Entry
+from services.billing.domain.leg_facts import LegFacts
 from services.billing.domain.money import Tax
 from services.billing.domain.price_list import Estimate, PricedLine, PriceLine, PriceList, Unit
 from services.billing.domain.revision import Indices
@@ -372,6 +373,7 @@ class Charges:
         facts = _from_facts(
             charge.ordered_at.isoformat() if charge.ordered_at else None,
             amendment.promised_until[charge.leg],
+            charge.leg_facts,
             [_from_source(source.event_id, source.type, source.occurred_at.isoformat()) for source in sources],
         )
         self._tx.execute(
@@ -768,6 +770,8 @@ def _from_price_line(line: PriceLine) -> Json:
         "unit": line.unit.value,
         "unit_price_cents": line.unit_price_cents,
         "load_kind": line.load_kind,
+        "at_least": line.at_least,
+        "below": line.below,
     }
 
 
@@ -851,7 +855,7 @@ def _from_held(order: Order, leg: OrderedLeg, held: HeldLeg, at: datetime) -> tu
         _estimate_text(held.estimate.lines),
         held.held_cents,
         _instant_text(at),
-        to_json(_from_facts(placed_at, leg.promised_until, [placed])).decode(),
+        to_json(_from_facts(placed_at, leg.promised_until, leg.to_price.facts, [placed])).decode(),
         0,
         False,
         "",
@@ -886,10 +890,15 @@ _HELD = (
 )
 
 
-def _from_facts(ordered_at: str | None, promised_until: datetime | None, sources: Sequence[Json]) -> Json:
+def _from_facts(
+    ordered_at: str | None, promised_until: datetime | None, leg_facts: LegFacts, sources: Sequence[Json]
+) -> Json:
     return {
         "ordered_at": ordered_at,
         "promised_until": promised_until and promised_until.isoformat(),
+        "metres": leg_facts.metres,
+        "pickup_at": leg_facts.pickup_at and leg_facts.pickup_at.isoformat(),
+        "is_first": leg_facts.is_first,
         "sources": sources,
     }
 
@@ -986,6 +995,12 @@ def charge_of(row: Row[Any]) -> Charge:
         sources=tuple(
             Source(source["event_id"], source["type"], datetime.fromisoformat(source["occurred_at"]))
             for source in facts.get("sources", ())
+        ),
+        leg_facts=LegFacts(
+            facts.get("metres"),
+            _instant(facts.get("pickup_at")),
+            _instant(facts.get("ordered_at")),
+            facts.get("is_first", True),
         ),
         revised=revisions.revised_of(row),
     )

@@ -40,6 +40,7 @@ from services.billing.domain.errors import (
     PriceListTooLate,
     ReferenceTaken,
 )
+from services.billing.domain.leg_facts import NOTHING_TOLD
 from services.billing.domain.policy import Beyond
 from services.billing.domain.price_list import LegToPrice, PriceLine, PriceList
 from services.billing.domain.statement import Gauge, Month, ScopeGauge, Statement
@@ -118,7 +119,7 @@ def publish_price_list(
     contract = locked.terms.contract
     repriced = []
     for charge in held:
-        new = price_list.price(charge.to_price)
+        new = price_list.price(charge.to_price, contract.zone)
         new = revision.held_at(locked.terms, new, charge.service_date, charge.ordered_at)
         repriced.append((charge, new, new.amount_cents + contract.policy.margin_of(new.amount_cents)))
     moved = locked.ceiling.revalue(
@@ -330,6 +331,7 @@ class _Asking:
         self._terms = terms
         self._contract = terms.contract
         self._price_lists = terms.price_lists
+        self._is_priced_by_facts = any(price_list.is_priced_by_facts for price_list in terms.price_lists)
         self._leg = cache(self._leg_alone)
 
     def of(self, order: Order) -> _Asked | DomainError:
@@ -341,9 +343,12 @@ class _Asking:
 
     def _of(self, order: Order) -> _Asked:
         try:
-            # When it was ordered matters to the prices of a contract with a revision clause alone.
+            # What hardly two orders have alike is told only where prices depend on it.
             ordered_at = order.placed_at if self._contract.revision else None
-            legs = tuple([self._leg(order.department_id, leg.to_price, ordered_at) for leg in order.legs])
+            asked = [leg.to_price for leg in order.legs]
+            if not self._is_priced_by_facts:
+                asked = [replace(leg, facts=NOTHING_TOLD) for leg in asked]
+            legs = tuple([self._leg(order.department_id, leg, ordered_at) for leg in asked])
         except DomainError:
             self._check(order)
             raise
@@ -354,7 +359,7 @@ class _Asking:
         contract = self._contract
         contract.check_order(department_id, [leg.service_date])
         lot = contract.structure.lot_of(leg.number, department_id, [load.kind for load in leg.loads])
-        (estimate,) = pricing.estimate(self._price_lists, [leg])
+        (estimate,) = pricing.estimate(self._price_lists, [leg], contract.zone)
         estimate = revision.held_at(self._terms, estimate, leg.service_date, ordered_at)
         held_cents = estimate.amount_cents + contract.policy.margin_of(estimate.amount_cents)
         return HeldLeg(
@@ -366,7 +371,7 @@ class _Asking:
         legs = [leg.to_price for leg in order.legs]
         self._contract.check_order(order.department_id, [leg.service_date for leg in legs])
         self._check_lots(order.department_id, legs)
-        pricing.estimate(self._price_lists, legs)
+        pricing.estimate(self._price_lists, legs, self._contract.zone)
 
     def _check_lots(self, department_id: str, legs: Sequence[LegToPrice]) -> None:
         faults: list[DomainError] = []
