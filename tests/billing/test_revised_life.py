@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.billing import queries, use_cases
+from services.billing import documents, pack, queries, use_cases
+from services.billing.documents.facturx import pdf_findings
 from services.billing.documents.reading import Reading
 from services.billing.documents.validation import fatal, validate
 from services.billing.domain.acceptance import Decider
@@ -29,6 +30,7 @@ from services.billing.repository import Documents
 from services.billing.tables import metadata
 from services.billing.use_cases import acceptance
 from services.billing.use_cases import credit_notes as crediting
+from services.billing.use_cases.invoicing import print_invoice
 from services.billing.use_cases.statuses import hear_status
 from services.kit.database import Database
 from tests.billing.builders import (
@@ -264,6 +266,30 @@ def test_a_refused_statement_gives_its_regularisation_to_the_one_that_replaces_i
     assert close(database, contract, JANUARY) == []
 
 
+@pytest.mark.parametrize("basis", BOTH)
+def test_what_was_regularised_before_its_statement_was_refused_is_not_billed_twice(
+    database: Database, basis: CeilingBasis
+) -> None:
+    record(database, ZERO, "1000")
+    record(database, Month(2026, 10), "1031.6")
+    contract = register(database, a_revised_contract(ceiling_basis=basis), PRICES)
+    one_leg(database, contract)
+    (first,) = close(database, contract, NOVEMBER)
+    record(database, NOVEMBER, "1137.0")
+    (second,) = close(database, contract, DECEMBER)
+    assert (first.net_cents, second.net_cents) == (971, 85)
+    refuse(database, first)
+    before = ceiling_of(database, contract)
+    assert before.owed_cents == (1056 if basis is CeilingBasis.REVISED else 945)
+    anew = bill_anew(database, first, at=datetime(2027, 3, 1, tzinfo=UTC))
+    assert [item.amount_cents for item in anew.items] == [1056, -85]
+    assert second.net_cents + anew.net_cents == 1056
+    assert ceiling_of(database, contract).invoiced_cents == before.owed_cents
+    credit(database, anew, [Asked(lines(database, anew)[0].order_id, 1)], at=datetime(2027, 3, 2, tzinfo=UTC))
+    assert ceiling_of(database, contract).invoiced_cents == 0
+    invoice_of(database, anew)
+
+
 def test_a_revision_moves_the_scopes_of_the_original_delivery(database: Database) -> None:
     first = Period(1, date(2026, 1, 1), date(2026, 11, 30), 2_000, Decision.FIRM)
     then = Period(2, date(2026, 12, 1), date(2027, 12, 31), 9_000, Decision.TACIT)
@@ -339,3 +365,24 @@ def test_the_last_regularisation_is_closed_by_schedule_after_the_contract(databa
     record(database, NOVEMBER, "1137.0")
     with database.transaction() as tx:
         assert use_cases.next_due(tx, contract.id, delay_days=5, at=at) == DECEMBER
+
+
+@pytest.mark.parametrize(("provisional", "definitive"), [("1031.6", "1037.0"), ("1037.0", "1031.6")])
+def test_a_month_that_only_corrects_has_a_whole_pack(database: Database, provisional: str, definitive: str) -> None:
+    record(database, ZERO, "1000")
+    record(database, Month(2026, 10), provisional)
+    contract = register(database, a_revised_contract(), PRICES)
+    deliver(database, contract, 40)
+    close(database, contract, NOVEMBER)
+    record(database, NOVEMBER, definitive)
+    (statement,) = close(database, contract, DECEMBER)
+    names = [entry.name.partition("-")[0] for entry in pack.pack(database, statement, at=LATER).entries]
+    assert set(names) == {"co2", "consommation", "etat", "facture", "livraisons", "revision"}
+    with database.view() as view:
+        printed = print_invoice(view, statement)
+        kept = Documents(view).get(statement.id, "cii")
+    assert kept is not None
+    assert not pdf_findings(printed, kept.content)
+    page = documents.as_html(statement, [])
+    assert "régularisation d'états antérieurs, sans trajet" in page
+    assert page.count("prix COURSE, coefficient de 2026-11") == 1

@@ -333,6 +333,14 @@ class Charge:
         return max(0, self.full_cents + more_cents - self.cut_cents - self.credited_cents)
 
     @property
+    def billed_cents(self) -> int:
+        """What is due of what its own statement charged, whatever later ones corrected."""
+        if self.settlement is None or self.acceptance is Acceptance.REJECTED:
+            return 0
+        beyond_cents = self.revised.beyond_cents if self.revised else 0
+        return max(0, self.full_cents - beyond_cents - self.cut_cents - self.credited_cents)
+
+    @property
     def standing_cents(self) -> int:
         """What it takes of the maximum: what is due, or less where revision is no part of the maximum."""
         if self.settlement is None or self.revised is None or not self.revised.at_base:

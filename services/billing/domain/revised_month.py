@@ -125,5 +125,19 @@ def regularise(
     return corrections
 
 
+def corrected_already(charges: Sequence[Charge]) -> list[Correction]:
+    """Return what takes back, by tax rate, what other statements corrected of legs whose own one was refused since.
+
+    Those legs are billed anew at the definitive price, which holds the correction once more.
+    """
+    shares: dict[int, list[Share]] = {}
+    for charge in charges:
+        if charge.settlement is not None and charge.revised is not None and charge.revised.corrected_cents:
+            share = Share(charge.order_id, charge.leg, charge.department_id, -charge.revised.corrected_cents)
+            shares.setdefault(charge.settlement.vat_permille, []).append(share)
+    label = "Régularisations déjà facturées de trajets facturés à nouveau"
+    return [Correction(REGULARISATION, label, permille, tuple(parts)) for permille, parts in sorted(shares.items())]
+
+
 def _comma(coefficient: Coefficient) -> str:
     return format(coefficient.value, "f").replace(".", ",")

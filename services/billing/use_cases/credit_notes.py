@@ -63,14 +63,15 @@ def cancel_refused(tx: Transaction, statement_id: str, *, reason: str, at: datet
     """Cancel a refused statement by an internal note over all that is left of it; None when nothing is.
 
     Its number stays used. What was delivered is still owed: it leaves the invoiced part of the ceiling and waits, as
-    owed, for a statement that bills it anew. Raises StatementNotFound.
+    owed, for a statement that bills it anew. What other statements corrected of it since stays on them. Raises
+    StatementNotFound.
     """
     tx.write_gathered()
     statement = Statements(tx).get(statement_id)
     Ceilings(tx).lock(statement.contract_id)
     charges = CreditNotes(tx).charges_on(statement_id)
     legs = [
-        crediting.credited(charge, charge.due_cents)
+        crediting.credited(charge, charge.billed_cents)
         for charge in charges.values()
         if charge.due_cents or not charge.credited_cents
     ]
@@ -97,7 +98,7 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
     seller = contract.seller(refused.seller.id)
     revised, moved = revision.revise_anew(tx, contract, locked.ceiling, seller.id, billed, at=at)
     if life_of(Statuses(tx).of(statement_id)).is_dead:
-        revised.corrections[seller.id] = revision.carried_from(tx, refused)
+        revised.corrections.setdefault(seller.id, []).extend(revision.carried_from(tx, refused))
     billed, corrections = revised.charges[seller.id], revised.corrections.get(seller.id, [])
     if not billed and not corrections:
         raise NothingToBillAnew(refused.number)
@@ -132,16 +133,21 @@ def bill_anew(tx: Transaction, statement_id: str, *, at: datetime) -> Statement:
 
 
 def _credited(charge: Charge, leg: CreditedLeg, note: CreditNote) -> Charge:
-    """Return a leg after a note: what it came to is credited, or owed again as it stands, its corrections included."""
+    """Return a leg after a note: what it came to is credited, or owed again as it stands, its corrections included.
+
+    An internal note gives back nothing of what other statements corrected: that stays told apart.
+    """
     if charge.revised is None:
         return charge
     if not note.is_billed_anew:
         given_back_cents = charge.revised.given_back_cents + charge.given_back(leg.amount_cents)
         revised = replace(charge.revised, given_back_cents=given_back_cents)
         return replace(charge, revised=revised, credited_cents=charge.credited_cents + leg.amount_cents)
+    folded_cents = 0 if note.is_internal else charge.revised.corrected_cents
     revised = Revised(
-        charge.revised.full_cents + charge.revised.corrected_cents - charge.revised.beyond_cents,
+        charge.revised.full_cents + folded_cents - charge.revised.beyond_cents,
         charge.revised.at_base,
+        corrected_cents=charge.revised.corrected_cents - folded_cents,
         given_back_cents=charge.revised.given_back_cents,
     )
     return replace(charge, revised=revised)
@@ -163,7 +169,10 @@ def _issue(
     id_ = new_id()
     given_back_cents = {}
     for leg in legs:
-        given_back_cents[leg.order_id, leg.leg] = charges[leg.order_id, leg.leg].given_back(leg.amount_cents)
+        charge = charges[leg.order_id, leg.leg]
+        given_back_cents[leg.order_id, leg.leg] = (
+            charge.standing_cents if is_billed_anew else charge.given_back(leg.amount_cents)
+        )
     amounts = [leg_amount(locked.terms.contract, charges[leg], cents) for leg, cents in given_back_cents.items()]
     give = locked.ceiling.take_back if is_billed_anew else locked.ceiling.credit
     moved: Movement = give(amounts, cause=f"credit-note:{id_}")

@@ -14,7 +14,15 @@ from services.billing.domain.ledger import Account
 from services.billing.domain.money import in_french
 from services.billing.domain.month import Month
 from services.billing.domain.price_list import Estimate
-from services.billing.domain.revised_month import Leg, cents_by_leg, changes_of, period_of, regularise, revise
+from services.billing.domain.revised_month import (
+    Leg,
+    cents_by_leg,
+    changes_of,
+    corrected_already,
+    period_of,
+    regularise,
+    revise,
+)
 from services.billing.domain.revision import CeilingBasis, Indices, RevisionTerms
 from services.billing.domain.statement import REGULARISATION, Statement
 from services.billing.repository import Contracts, Terms, indices_of
@@ -162,6 +170,8 @@ def _revise(
         revised[change.order_id, change.leg] = replace(
             charge, revised=replace(charge.revised, beyond_cents=change.amount_cents, beyond=text)
         )
+    if already := corrected_already(charges):
+        result.corrections.setdefault(seller_id, []).extend(already)
     result.charges[seller_id] = list(revised.values())
     result.lines.update(lines)
     result.applied[seller_id] = [
