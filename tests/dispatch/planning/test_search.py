@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from services.dispatch.planning.plan import Plan, cost
-from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.problem import RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
@@ -34,6 +34,17 @@ def prices_of_all_places(arrays: Arrays, rows: Rows, vehicle: int, pickup: int) 
                 yield new - before
 
 
+SHORTER_THAN_THE_WAY_HOME = RoutingProblem(
+    points=("a", "b"),
+    requests=(pair("r", Stop(0, -3_600, 96_400, 60), Stop(0, -3_600, 96_400, 60)),),
+    vehicles=(Vehicle("day", 0, 0, 0, 28_800), Vehicle("second", 1, 0, -3_600, -3_599)),
+    travel_seconds=np.array([[0, 0], [2, 0]]),
+    travel_metres=np.array([[0, 0], [2, 0]]),
+)
+
+
+@settings(deadline=None)  # the first one compiles
+@example(SHORTER_THAN_THE_WAY_HOME, 0)
 @given(simple_problems(), st.integers(0, 9))
 def test_the_cheapest_place_in_a_route_is_found_and_none_below_a_bound(problem: RoutingProblem, seed: int) -> None:
     assume(problem.requests and problem.vehicles)

@@ -415,7 +415,8 @@ def _refresh(D: Any, S: Any, vehicle: Any, slot: Any) -> Any:
                 S[row + HOME_AT] = k
                 begin = clock + leg
         S[position + HERE] = here
-        if begin > D[at + CLOSES]:
+        # A vehicle that serves nothing need not get home in time: what it may serve is still looked up here.
+        if begin > D[at + CLOSES] and (is_used or kind != HOME):
             return False
         S[position + AT] = begin
         clock = begin + D[at + BUSY]
@@ -426,7 +427,7 @@ def _refresh(D: Any, S: Any, vehicle: Any, slot: Any) -> Any:
             # What is aboard from before may be too much; it is no reason not to drop something.
             if aboard > D[own + CAPACITY + d] and _is_pickup(D, S[position + NODE]):
                 return False
-    if clock > D[own + SHIFT_END]:
+    if clock > D[own + SHIFT_END] and is_used:
         return False
     if D[HAS_RANGE] and metres > D[own + RANGE] and is_used:
         return False
