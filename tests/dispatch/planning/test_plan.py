@@ -149,7 +149,8 @@ def test_the_cost_is_that_of_the_matrices_and_clocks(problem: RoutingProblem) ->
     assert total < problem.worst_cost, "leaving out what has no price is always worse"
     for item in plan.left_out:
         (request,) = (one for one in problem.requests if one.id == item.request_id)
-        total += problem.worst_cost if request.left_out_price is None else request.left_out_price
+        priceless = problem.worst_cost * request.left_out_weight
+        total += priceless if request.left_out_price is None else request.left_out_price
     assert cost(problem, plan) == total
     judged = replace(problem, shares=(), fleet_limits=(), hub_limits=())
     assert {violation.kind for violation in check(judged, plan)} <= {ViolationKind.LOCK_BROKEN}
