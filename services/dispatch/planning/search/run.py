@@ -27,6 +27,14 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
+LONG_ROUTE, BEGINNINGS_UNTIL, FEWEST_BEGINNINGS, ALIKE = 25, 0.65, 2, 0.02
+"""With so many stops a vehicle, a search hardly leaves the shape that it began with. So others begin from nothing up to
+that share of the time, if there is time for so many, and until three of them differ by less than the fourth.
+"""
+
+LOWERED_STEPS, LOWERED_HEAT = 150, 3.0
+"""Steps a request, and the temperature they begin with in mean legs, by which the worth of a beginning is seen."""
+
 STOPS_TORN, LONGEST_STRING = 10.0, 10
 """Mean of the stops that one ruin takes out, and the longest string of them: SISR's own figures."""
 
@@ -148,6 +156,15 @@ class _Lane:
         """Return whether the state serves a request, by its number."""
         return bool(self.S[self.S[L.REQUEST_STATE] + 4 * request + L.VEHICLE_OF] >= 0)
 
+    def begin(self, nothing: Rows) -> None:
+        """Begin again from nothing, with all vehicles."""
+        kernel.read(self.D, self.S, nothing)
+        kernel.open_all(self.D, self.S)
+        for request in range(int(self.D[L.N_REQUESTS])):
+            self.S[self.S[L.REQUEST_STATE] + 4 * request + L.ABSENCES] = 0
+        self.construct()
+        kernel.close_unused(self.S)
+
     def lower(self, steps: int, heat: float) -> None:
         """Lower the cost for so many steps at a temperature."""
         self.best = int(self._work(kernel.LOWER, steps, heat))
@@ -214,12 +231,57 @@ class _Clock:
         by_steps = self.steps / max(1, self._steps)
         return min(1.0, max(by_steps, self.seconds / max(self._seconds, 1e-9) if self.is_timed else 0.0))
 
+    def share_of(self, steps: int, lane: _Lane) -> float:
+        """Return what share of the search so many steps of a lane take."""
+        by_steps = steps / max(1, self._steps)
+        return max(by_steps, steps / lane.steps_a_second / max(self._seconds, 1e-9)) if self.is_timed else by_steps
+
     def steps_for(self, lane: _Lane, until: float) -> int:
         """How many steps a lane makes before the next meeting, `until` that share of the search at most."""
         if not self.is_timed:
             return max(1, min(LANE_STEPS, math.ceil(self._steps * until) - self.steps))
         seconds = min(MEETING_SECONDS, max(0.002, self._seconds * until - self.seconds))
         return max(10, int(lane.steps_a_second * seconds))
+
+
+class _Beginning:
+    """A lane that begins again from nothing whenever it has seen what a beginning is worth."""
+
+    def __init__(self, lane: _Lane, nothing: Rows, mean_leg: float, lowered_steps: int) -> None:
+        self.lane = lane
+        self.nothing = nothing
+        self.mean_leg = mean_leg
+        self.lowered_steps = lowered_steps
+        self.is_lowered = True
+        self.steps = 0
+        """Steps so far of what it does: lowering the cost, or closing vehicles."""
+        self.worths: list[int] = []
+        """What the routes cost, without what vehicles do, of each beginning with the fewest vehicles known."""
+
+    def go_on(self, steps: int, fewest: int) -> None:
+        """Go on for so many steps; a beginning is lowered once it has come down to the fewest vehicles known."""
+        self.steps += steps
+        if self.is_lowered:
+            part = self.steps / self.lowered_steps
+            self.lane.lower(steps, LOWERED_HEAT * self.mean_leg * (COLD / LOWERED_HEAT) ** part)
+            if self.steps >= self.lowered_steps:
+                self.worths.append(self.lane.cost - int(kernel.fixed(self.lane.D, self.lane.S)))
+                self._begin()
+            return
+        if self.steps > 2 * self.lowered_steps:
+            self._begin()
+        end = int(self.lane.S[L.STEPS_DONE]) + steps
+        while (left := end - int(self.lane.S[L.STEPS_DONE])) > 0 and self.lane.place(left, FLEET_HEAT * self.mean_leg):
+            self.lane.keep()
+            if self.lane.used <= fewest or not self.lane.close_easiest():
+                self.is_lowered, self.steps = True, 0
+                if self.lane.used < fewest:
+                    self.worths.clear()
+                break
+
+    def _begin(self) -> None:
+        self.lane.begin(self.nothing)
+        self.is_lowered, self.steps = False, 0
 
 
 @dataclass
@@ -298,6 +360,8 @@ class _Search:
                 self._fewer_absent(FLEET_SHARE)
             if self.problem.objective is Objective.VEHICLES_FIRST and not self.near:
                 self._fewer_vehicles(FLEET_SHARE)
+                if not self.best.absent and not self.has_start:
+                    self._begin_again()
             self._less_cost(1.0 - (CHOICE_SHARE if self.pool else 0.0))
         if self.pool:
             self._choose()
@@ -313,6 +377,7 @@ class _Search:
             lane.adopt(self.best.rows)
             self._only_used(lane)
         began = self.clock.done
+        self._fleet_took = 0.0
         until = began + (1.0 - began) * until
         floor = self._least_vehicles()
         heat = FLEET_HEAT * self._mean_leg()
@@ -330,6 +395,7 @@ class _Search:
             if not any(placed):
                 continue
             last = self.clock.done
+            self._fleet_took = last - began
             best = self.best
             self._tell(is_last=False)
             if best.fewest <= floor:
@@ -339,6 +405,27 @@ class _Search:
                     lane.adopt(best.rows)
                     self._only_used(lane)
                     lane.close_easiest()
+        for lane in self.lanes:
+            lane.adopt(self.best.rows)
+            self._only_used(lane)
+
+    def _begin_again(self) -> None:
+        """Where routes are long, search from nothing again and again, each lane for itself; keep the best."""
+        if len(self.arrays.stops) < LONG_ROUTE * self.best.used:
+            return
+        lowered_steps = LOWERED_STEPS * len(self.problem.requests)
+        each = self._fleet_took + self.clock.share_of(lowered_steps, self.best)
+        if len(self.lanes) * (BEGINNINGS_UNTIL - self.clock.done) < FEWEST_BEGINNINGS * each:
+            return
+        nothing, mean = self.arrays.empty_rows(), self._mean_leg()
+        beginnings = {id(lane): _Beginning(lane, nothing, mean, lowered_steps) for lane in self.lanes}
+        while self.clock.done < BEGINNINGS_UNTIL and not self.should_stop():
+            fewest = self.best.fewest
+            self._meet(lambda lane, steps, fewest=fewest: beginnings[id(lane)].go_on(steps, fewest), BEGINNINGS_UNTIL)  # type: ignore[misc]
+            self._tell(is_last=False)
+            worths = [worth for one in beginnings.values() for worth in one.worths]
+            if len(worths) > 2 and max(worths) < (1.0 + ALIKE) * min(worths):
+                break
         for lane in self.lanes:
             lane.adopt(self.best.rows)
             self._only_used(lane)
