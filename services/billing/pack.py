@@ -326,6 +326,7 @@ _NAMES = {
     **{f"co2-{extension}": ("co2", extension) for extension in ("json", "csv", "pdf")},
     "cii": ("facture-cii", "xml"),
     "ubl": ("facture-ubl", "xml"),
+    CARRIED: ("facture-fx", "xml"),
     "facturx": ("facture", "pdf"),
 }
 _NOTE_NAMES = {

@@ -287,6 +287,15 @@ def test_a_pack_holds_the_notes_that_were_sent_in_all_their_forms(database: Data
     assert names_in_pack(database, statement) == before | notes
 
 
+def test_what_the_paper_carries_for_a_service_is_named_like_the_invoice(database: Database) -> None:
+    statement, _ = an_invoiced_leg(database, buyer=FOR_A_SERVICE)
+    invoices = {name for name in names_in_pack(database, statement) if name.startswith("facture")}
+    assert invoices == {
+        "facture-erdre-2026-00001.pdf",
+        *(f"facture-{form}-erdre-2026-00001.xml" for form in ("cii", "ubl", "fx")),
+    }
+
+
 def names_in_pack(database: Database, statement: Statement) -> set[str]:
     """Return the names of what a pack holds; each is there once and has the bytes its manifest tells."""
     with pack.pack(database, statement, at=DECEMBER_8).zipped() as (file, _), ZipFile(file) as archive:
