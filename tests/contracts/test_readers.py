@@ -103,7 +103,7 @@ def test_orders_stand_where_the_story_leaves_them(service: str, database: Databa
         "in-a-period": [Status.ACCEPTED],
         "beyond-a-period": [Status.REFUSED],
         "to-be-approved": [Status.REQUESTED],
-        "soon-at-the-drop": [Status.REQUESTED],
+        "soon-at-the-drop": [Status.REFUSED],
     }
 
 
@@ -127,5 +127,5 @@ def test_deliveries_stand_where_the_story_leaves_them(service: str, database: Da
         "in-a-period": {DeliveryState.PLANNABLE},
         "beyond-a-period": {DeliveryState.REFUSED},
         "to-be-approved": {DeliveryState.WAITING_FOR_HOLD},
-        "soon-at-the-drop": {DeliveryState.WAITING_FOR_HOLD},
+        "soon-at-the-drop": {DeliveryState.REFUSED},
     }
