@@ -1,6 +1,7 @@
 """A contract with parts over HTTP, its amendments, renewals and public record."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,8 @@ async def test_a_record_that_lacks_something_is_refused(house: House) -> None:
 
 def a_waiting_order(house: House) -> tuple[Contract, str]:
     contract = register(house.database, a_contract(policy=HoldPolicy(Beyond.APPROVAL, order_limit_cents=2_000)))
-    order = an_order(contract, legs=[a_leg_to_price(loads={"ballot-linge": 10})])
+    # Of a day to come: what waits for longer than that, the house refuses by itself.
+    order = an_order(contract, legs=[a_leg_to_price(1, date(2026, 12, 16), {"ballot-linge": 10})])
     assert not hold(house.database, order)
     return contract, order.id
 
