@@ -70,6 +70,8 @@ async def test_a_poll_gives_everything_needed_without_a_network(house: House) ->
             "count": 3,
             "unit_grams": 8000,
             "unit_millilitres": 40000,
+            "unit_seconds": 0,
+            "longest_ride_seconds": None,
         }
     ]
     assert answer.headers["ETag"].startswith('"')
