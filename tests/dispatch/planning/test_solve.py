@@ -4,6 +4,7 @@ import pickle
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -117,6 +118,15 @@ def test_as_many_as_possible_are_served_even_if_that_is_a_longer_ride() -> None:
 def test_a_vehicle_that_costs_is_not_used_without_need() -> None:
     requests = [(5, 6), (6, 5)]
     assert len(solve(a_street(requests, 2, fixed_price=10_000), Steps(50)).routes) == 1
+
+
+def test_requests_pay_together_for_a_vehicle_that_none_of_them_pays_for() -> None:
+    street = a_street([(1, 2), (2, 3), (3, 4)], 2, fixed_price=14_400)
+    problem = replace(street, requests=tuple(replace(one, left_out_price=14_000) for one in street.requests))
+    plan = solve(problem, Steps(500))
+    assert len(plan.routes) == 1
+    assert plan.left_out == ()
+    assert cost(problem, plan) == 14_400 + 800
 
 
 def test_the_vehicle_leaves_late_enough_not_to_wait_at_its_first_stop() -> None:

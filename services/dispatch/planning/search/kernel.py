@@ -167,6 +167,9 @@ CONSTRUCT, LOWER, SQUEEZE = range(3)
 WHOLE_ROUTES = 0.01
 """How often all of a route is torn out where using a vehicle costs something."""
 
+OPENS_FREELY = 0.02
+"""How often a vehicle's price is left aside where requests are put back, as long as some are absent."""
+
 NEAR_STOPS, FEW_VEHICLES = 20, 8
 """A request is first tried in the vehicles that call at so many of the stops nearest to its own; in all, where none of
 these can serve it, or where there are so few.
@@ -1118,8 +1121,11 @@ def _mark_near(D: Any, S: Any, request: Any) -> None:
 
 
 @compiled
-def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
-    """Put absent requests, in that order, where each costs least; what costs more than its absence stays absent."""
+def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_freely: Any) -> None:
+    """Put absent requests, in that order, where each costs least; what costs more than its absence stays absent.
+
+    Where it `opens_freely`, using a vehicle is taken to cost nothing: together requests may pay for what none does.
+    """
     _sort_absent(D, S, by)
     count = S[N_ABSENT]
     absent, active = S[ABSENT], S[ACTIVE]
@@ -1143,8 +1149,6 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
                 if is_near_only and S[row + SERVED] > 0 and S[S[NEAR_MARK] + vehicle] != S[MARKS]:
                     continue
                 if S[row + SERVED] == 0:
-                    if not opens_new:
-                        continue
                     # Of vehicles that are alike, one unused is tried.
                     alike = D[_vehicle(D, vehicle) + CLASS]
                     if alike < 62:
@@ -1160,6 +1164,8 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_new: Any) -> None:
                     more += D[D[EXTRA] + request * vehicles + vehicle]
                 if D[BELOW_SHARE] and _is_short(D, S, vehicle):
                     more -= D[BELOW_SHARE]
+                if opens_freely and S[row + SERVED] == 0:
+                    more -= D[_vehicle(D, vehicle) + FIXED]
                 price = more + _price_in(D, S, vehicle, request, best - more)
                 if price < best:
                     best, best_vehicle = price, vehicle
@@ -1268,7 +1274,8 @@ def work(
             S[STEPS_DONE] += 1
             _ruin(D, S, stops_wanted, longest)
             by = BY_ABSENCES if mode == SQUEEZE and _chance(S) < 0.25 else _order(S)
-        _recreate(D, S, by, blink, True)
+        opens_freely = mode == LOWER and S[N_OLD_ABSENT] > 0 and _chance(S) < OPENS_FREELY
+        _recreate(D, S, by, blink, opens_freely)
         bar = now - heat * np.log(_chance(S) + 1e-300)
         if mode == SQUEEZE:
             found_weight = _weight(S)
