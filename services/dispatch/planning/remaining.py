@@ -26,6 +26,10 @@ LATE_WEIGHT = 100
 """A second by which what cannot be left out is late weighs as much as so many seconds of riding."""
 
 
+PROMISED_WEIGHT = 2
+"""What was in a route in force weighs so many times as much as it would anew: it is promised, another one not yet."""
+
+
 class ChangeCode(StrEnum):
     """Why something changes."""
 
@@ -172,6 +176,8 @@ def remaining(
         elif cut.collected:
             assert rider is not None
             requests[request_id] = cut.aboard(vehicles[rider])
+        elif rider is not None:
+            requests[request_id] = replace(cut.request, left_out_weight=PROMISED_WEIGHT * cut.request.left_out_weight)
         else:
             requests[request_id] = cut.request
     busy = {request.locked_to for request in requests.values()}
