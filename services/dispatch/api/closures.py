@@ -14,9 +14,9 @@ from services.dispatch.repository import closures as stored
 from services.dispatch.use_cases import closures as use_cases
 from services.dispatch.use_cases.access import reach_of
 from services.kit.http.answers import Page
-from services.kit.http.edge import Body, Now, Once, ReadView, Tx
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Now, Once, ReadView, Tx
 
-Day = Annotated[date, Query(alias="date", ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+Day = Annotated[date, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)]
 
 
 class ClosureBody(Body):

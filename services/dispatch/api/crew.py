@@ -39,7 +39,7 @@ from services.kit.http.answers import (
     not_modified,
     page_answer,
 )
-from services.kit.http.edge import Body, Caller, Once, ReadView, Tx, needs
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Caller, Once, ReadView, Tx, needs
 
 Reader = Annotated[Caller, needs("dispatch:read")]
 Writer = Annotated[Caller, needs("dispatch:write")]
@@ -440,7 +440,7 @@ def crew_router(zone: ZoneInfo) -> APIRouter:
         response: Response,
         date_from: date | None = None,
         date_to: date | None = None,
-        on: Annotated[date | None, Query(alias="date", description="Un seul jour.")] = None,
+        on: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY, description="Un seul jour.")] = None,
         courier_id: Id | None = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,

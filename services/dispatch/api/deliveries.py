@@ -31,7 +31,7 @@ from services.kit.http.answers import (
     encode_cursor,
     page_answer,
 )
-from services.kit.http.edge import Body, Now, ReadView, Tx
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Now, ReadView, Tx
 
 router = APIRouter(tags=["deliveries"])
 
@@ -42,7 +42,7 @@ def read_all(
     view: ReadView,
     request: Request,
     response: Response,
-    on: Annotated[date | None, Query(alias="date", description="Un seul jour.")] = None,
+    on: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY, description="Un seul jour.")] = None,
     date_from: date | None = None,
     date_to: date | None = None,
     state: Annotated[list[DeliveryState] | None, Query(description="Peut être répété.")] = None,

@@ -12,11 +12,14 @@ from services.dispatch.domain.planning_settings import KeptSettings, PlanningSet
 from services.dispatch.repository import planning_settings as stored
 from services.dispatch.use_cases import planning_settings as use_cases
 from services.kit.http.answers import check_if_match, etag_of, not_modified
-from services.kit.http.edge import Body, Now, ReadView, Tx
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Now, ReadView, Tx
 
 router = APIRouter(tags=["planning settings"])
 
-Day = Annotated[date | None, Query(alias="date", description="Le jour dont ce sont les réglages ; sans lui, tous.")]
+Day = Annotated[
+    date | None,
+    Query(alias="date", ge=FIRST_DAY, le=LAST_DAY, description="Le jour dont ce sont les réglages ; sans lui, tous."),
+]
 
 
 class PlanningSettingsBody(Body):
@@ -86,7 +89,9 @@ def set_settings(
 
 
 @router.delete("/v1/planning-settings", response_model=PlanningSettingsOut)
-def forget_settings(_caller: Writer, tx: Tx, on: Annotated[date, Query(alias="date")]) -> Response:
+def forget_settings(
+    _caller: Writer, tx: Tx, on: Annotated[date, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)]
+) -> Response:
     """Weigh a day's plans as every other day's again, and return these settings. Doing it twice is harmless."""
     stored.lock(tx)
     use_cases.forget_for(tx, on)

@@ -29,7 +29,7 @@ from services.kit.http.answers import (
     encode_cursor,
     page_answer,
 )
-from services.kit.http.edge import Body, Now, Once, OwnDatabase, ReadView, Tx
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Now, Once, OwnDatabase, ReadView, Tx
 
 
 class PlanBody(Body):
@@ -74,7 +74,7 @@ def plan_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Database
         now: Now,
         request: Request,
         response: Response,
-        on: Annotated[date | None, Query(alias="date")] = None,
+        on: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Page[PlanOut]:

@@ -25,7 +25,7 @@ from services.dispatch.use_cases.access import reach_of
 from services.kit.clock import utc_now
 from services.kit.database import Database, View
 from services.kit.errors import DomainError, Refusals
-from services.kit.http.edge import Body, Caller, Now, OwnDatabase, ReadView, Tx, needs, versioned
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Caller, Now, OwnDatabase, ReadView, Tx, needs, versioned
 
 Reader = Annotated[Caller, needs("rides:read")]
 Writer = Annotated[Caller, needs("rides:write")]
@@ -177,7 +177,9 @@ def ride_router(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         _etag: Annotated[str, versioned(day_version)],
-        on: Annotated[date | None, Query(alias="date", description="Par défaut, aujourd'hui.")] = None,
+        on: Annotated[
+            date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY, description="Par défaut, aujourd'hui.")
+        ] = None,
     ) -> Response:
         """Return the caller's stops of a day. Poll with If-None-Match, every `poll_seconds`: unchanged is 304."""
         day = on or _today()

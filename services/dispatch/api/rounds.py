@@ -24,7 +24,7 @@ from services.kit.http.answers import (
     not_modified,
     page_answer,
 )
-from services.kit.http.edge import Body, Caller, Now, ReadView, Tx, needs
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Body, Caller, Now, ReadView, Tx, needs
 
 router = APIRouter(tags=["rounds"])
 
@@ -41,7 +41,7 @@ def read_all(
     view: ReadView,
     request: Request,
     response: Response,
-    on: Annotated[date | None, Query(alias="date", description="Un seul jour.")] = None,
+    on: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY, description="Un seul jour.")] = None,
     date_from: date | None = None,
     date_to: date | None = None,
     state: Annotated[list[RoundState] | None, Query(description="Peut être répété.")] = None,

@@ -34,7 +34,7 @@ from services.kit.clock import utc_now
 from services.kit.database import Database, View
 from services.kit.errors import DomainError
 from services.kit.http.answers import etag_of, not_modified
-from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Caller, Now, OwnDatabase, ReadView, needs
 
 Reader = Annotated[Caller, needs("dispatch:read")]
 Writer = Annotated[Caller, needs("dispatch:write")]
@@ -163,7 +163,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         fait: Annotated[str, Query(max_length=20)] = "",
         deplacer: Annotated[str, Query(max_length=60)] = "",
     ) -> Response:

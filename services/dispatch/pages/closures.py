@@ -19,7 +19,7 @@ from services.dispatch.use_cases.access import reach_of
 from services.dispatch.use_cases.limits import limit_site
 from services.kit.database import View
 from services.kit.errors import DomainError
-from services.kit.http.edge import Now, OwnDatabase, ReadView
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Now, OwnDatabase, ReadView
 
 DONE = {
     "fermeture": "La fermeture est notée : les prochains plans la contourneront.",
@@ -80,7 +80,7 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date", ge=date(2000, 1, 1), le=date(2100, 1, 1))] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         fait: Annotated[str, Query(max_length=20)] = "",
     ) -> HTMLResponse:
         """Show the closures of a day."""

@@ -11,7 +11,7 @@ from services.dispatch.pages import pages
 from services.dispatch.pages.crew import Reader
 from services.dispatch.queries.comparison import list_drafts, read_comparison
 from services.dispatch.use_cases.access import reach_of
-from services.kit.http.edge import Now, ReadView
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Now, ReadView
 
 
 def comparison_pages(zone: ZoneInfo) -> APIRouter:
@@ -24,7 +24,7 @@ def comparison_pages(zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         plan: Annotated[str, Query(max_length=60)] = "",
         avec: Annotated[str, Query(max_length=60)] = "",
     ) -> HTMLResponse:

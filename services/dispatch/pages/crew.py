@@ -32,7 +32,7 @@ from services.dispatch.use_cases import instructions, limits
 from services.dispatch.use_cases.access import reach_of
 from services.kit.database import Database, View
 from services.kit.errors import DomainError, Refusals
-from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Caller, Now, OwnDatabase, ReadView, needs
 
 Reader = Annotated[Caller, needs("dispatch:read")]
 Writer = Annotated[Caller, needs("dispatch:write")]
@@ -270,7 +270,7 @@ def crew_pages(zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         fait: Annotated[int | None, Query(ge=0)] = None,
     ) -> HTMLResponse:
         """Show the shifts of a day."""

@@ -15,7 +15,7 @@ from services.dispatch.repository import planning_settings as stored
 from services.dispatch.use_cases import planning_settings as use_cases
 from services.kit.database import View
 from services.kit.errors import DomainError
-from services.kit.http.edge import Now, OwnDatabase, ReadView
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Now, OwnDatabase, ReadView
 
 DONE = {
     "jour": "Les réglages de ce jour sont enregistrés : le prochain plan les suivra.",
@@ -66,7 +66,7 @@ def settings_pages(zone: ZoneInfo) -> APIRouter:
         _caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         fait: Annotated[str, Query(max_length=20)] = "",
     ) -> HTMLResponse:
         """Show what a day's plans are weighed by."""

@@ -30,7 +30,7 @@ from services.dispatch.use_cases.access import reach_of
 from services.dispatch.use_cases.replans import accept
 from services.kit.database import Database, View
 from services.kit.errors import DomainError
-from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Caller, Now, OwnDatabase, ReadView, needs
 
 Reader = Annotated[Caller, needs("dispatch:read")]
 Writer = Annotated[Caller, needs("dispatch:write")]
@@ -152,7 +152,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
     ) -> HTMLResponse:
         """Ask what happened."""
         return ask(request, view, jour or now.astimezone(zone).date(), reach_of(caller))

@@ -24,7 +24,7 @@ from services.dispatch.settings import DispatchSettings
 from services.dispatch.use_cases import rides
 from services.kit.database import Database, View
 from services.kit.errors import DomainError, Refusals
-from services.kit.http.edge import Caller, Now, OwnDatabase, ReadView, needs
+from services.kit.http.edge import FIRST_DAY, LAST_DAY, Caller, Now, OwnDatabase, ReadView, needs
 from services.kit.ids import is_id, new_id
 
 Reader = Annotated[Caller, needs("rides:read")]
@@ -81,7 +81,7 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
         caller: Reader,
         view: ReadView,
         now: Now,
-        jour: Annotated[date | None, Query(alias="date")] = None,
+        jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
         dit: Annotated[str, Query(max_length=20)] = "",
     ) -> HTMLResponse:
         """Show the courier's stops of a day."""

@@ -8,7 +8,7 @@ commit becomes a problem. (How: see `doors`.)
 
 import functools
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -91,6 +91,9 @@ OwnDatabase = Annotated[Database, Depends(own_database)]
 the few doors that wait for something between reading and writing."""
 Now = Annotated[datetime, Depends(now)]
 """The house's present instant, aware, in UTC."""
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 1, 1)
+"""Days that may be asked for: the days before and after each of them can be reckoned."""
 
 
 class Needs:

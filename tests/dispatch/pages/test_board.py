@@ -37,6 +37,19 @@ async def test_strangers_are_sent_to_the_log_in_page_and_couriers_away(house: Ho
     assert (await in_session(house, "amel").get(DAY)).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("tableau", "tableau/vacations", "tableau/reglages", "tableau/fermetures", "tableau/reajustement"),
+        *("v1/plans", "v1/rounds", "v1/shifts", "v1/deliveries", "v1/closures", "v1/planning-settings"),
+    ],
+)
+async def test_a_day_that_no_calendar_has_is_refused(house: House, path: str) -> None:
+    client = house.as_dispatcher() if path.startswith("v1") else await a_board(house)
+    for day in ("0001-01-01", "9999-12-31"):
+        assert (await client.get(f"/{path}?date={day}")).status_code == 422
+
+
 async def test_a_day_is_planned_published_and_withdrawn_by_forms_alone(house: House) -> None:
     await furnish(house)
     await ordered(house, 2)
