@@ -36,6 +36,15 @@ def test_the_last_cent_can_be_held_and_not_one_more() -> None:
     assert (refused.value.asked_cents, refused.value.left_cents) == (1, 0)
 
 
+def test_orders_that_reach_the_reserve_together_are_not_held_in_one_step() -> None:
+    before = a_ceiling(held_cents=80_000, reached_percent=75)
+    two = [LegAmount("one", 1, 4_000), LegAmount("other", 1, 4_000)]
+    moved = before.hold_together(two, cause="placed", reserve_percent=12)
+    assert moved is not None
+    assert moved.ceiling.left_cents == 12_000
+    assert before.hold_together(two, cause="placed", reserve_percent=13) is None
+
+
 def test_a_refusal_names_the_figures() -> None:
     with pytest.raises(CeilingExceeded) as refused:
         a_ceiling(50_000, held_cents=20_000).hold("order", {1: 30_001}, cause="placed")
