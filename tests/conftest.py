@@ -19,12 +19,14 @@ from tests.servers.chromium import Chromium
 from tests.servers.kafka import KafkaServer
 from tests.servers.parts import PROJECT, Unavailable, are_required
 from tests.servers.postgres import PostgresServer
+from tests.servers.verapdf import VeraPdf
 
 MARK_OF_FIXTURE = {
     "kafka_server": "kafka",
     "postgres_server": "postgres",
     "chromium": "browser",
     "shared_folder": "shared",
+    "verapdf": "verapdf",
 }
 
 Part = TypeVar("Part")
@@ -110,6 +112,12 @@ def postgres_server(part: PartGetter) -> Iterator[PostgresServer]:
 def chromium(part: PartGetter) -> Chromium:
     """The machine's Chromium: path and arguments, not started."""
     return part("Chromium", chromium_part.find)
+
+
+@pytest.fixture(scope="session")
+def verapdf(part: PartGetter) -> VeraPdf:
+    """The reference validator of PDF/A: `.refused(files)`."""
+    return part("veraPDF", VeraPdf)
 
 
 @pytest.fixture

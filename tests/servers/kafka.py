@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
@@ -16,23 +14,11 @@ from typing import Self
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.servers.parts import (
-    CACHE,
-    INSTALL_SECONDS,
-    LOGS,
-    PROJECT,
-    Unavailable,
-    answers,
-    free_port,
-    install,
-    one_at_a_time,
-    output_of,
-    program,
-)
+from tests.servers.jars import jars, java
+from tests.servers.parts import LOGS, PROJECT, Unavailable, answers, free_port
 from tests.servers.process import ServerProcess, wait_for
 
 POM = PROJECT / "deploy/kafka/pom.xml"
-OLDEST_JAVA = 17
 START_SECONDS = 60
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 
@@ -72,8 +58,8 @@ class KafkaServer:
         if self.bootstrap:
             self.version = "given by KAFKA_BOOTSTRAP"
             return
-        self._java = _java()
-        self._jars, self.version = _jars()
+        self._java = java()
+        self._jars, self.version = jars(POM, "kafka")
         broker, controller = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{broker}"
         self._port = broker
@@ -205,47 +191,3 @@ async def _lists_topics(bootstrap: str) -> bool:
     finally:
         await admin.close()
     return True
-
-
-def _java() -> Path:
-    """Find Java 17 or newer, or install it."""
-    home = os.environ.get("JAVA_HOME")
-    candidates = [Path(home) / "bin/java"] if home else []
-    for _ in range(2):
-        if (on_path := program("java")) is not None:
-            candidates.append(on_path)
-        for java in candidates:
-            found = re.search(r'version "(\d+)', output_of(java, "-version"))
-            if found and int(found[1]) >= OLDEST_JAVA:
-                return java
-        install("default-jre-headless")
-    raise Unavailable(f"Kafka needs Java {OLDEST_JAVA} or newer")
-
-
-def _jars() -> tuple[Path, str]:
-    """Return the folder of Kafka's jars, fetched once by Maven, and the version."""
-    version = ET.parse(POM).findtext(".//{*}kafka.version") or ""
-    jars = CACHE / f"kafka-{version}"
-    complete = jars / "complete"
-    with one_at_a_time("kafka"):
-        if complete.exists():
-            return jars, version
-        if (maven := program("mvn")) is None:
-            install("maven")
-            if (maven := program("mvn")) is None:
-                raise Unavailable("Kafka is fetched by Maven, and there is no mvn")
-        try:
-            done = subprocess.run(
-                [maven, "-q", "-B", "--strict-checksums", "-f", POM, "package"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
-            raise Unavailable(f"fetching Kafka took more than {INSTALL_SECONDS} s") from late
-        if done.returncode:
-            raise Unavailable(f"Maven could not fetch Kafka: {(done.stdout + done.stderr).strip()[:600]}")
-        complete.touch()
-    return jars, version

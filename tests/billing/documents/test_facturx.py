@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pikepdf
 import pytest
@@ -21,6 +22,7 @@ from tests.billing.documents.invoices import (
     for_a_service,
     of_a_franchise,
 )
+from tests.servers.verapdf import VeraPdf
 
 INVOICES = {
     "plain": an_invoice(),
@@ -75,6 +77,18 @@ def test_a_pdf_has_the_marks_of_an_archive_document_dated_like_the_invoice() -> 
         fonts = [font for page in pdf.pages for font in page.Resources.Font.values()]
         assert fonts
         assert all("/FontFile2" in (d := font.DescendantFonts[0].FontDescriptor) or "/FontFile3" in d for font in fonts)
+
+
+def test_every_invoice_on_paper_is_an_archive_document(verapdf: VeraPdf, tmp_path: Path) -> None:
+    files = []
+    for name, invoice in INVOICES.items():
+        files.append(tmp_path / f"{name.replace(' ', '-')}.pdf")
+        files[-1].write_bytes(as_pdf(invoice))
+    spoilt = tmp_path / "spoilt.pdf"
+    with pikepdf.open(files[0]) as pdf:
+        del pdf.Root.OutputIntents
+        pdf.save(spoilt)
+    assert verapdf.refused([*files, spoilt]) == ["spoilt.pdf"]
 
 
 def test_the_same_invoice_is_printed_with_the_same_bytes() -> None:
