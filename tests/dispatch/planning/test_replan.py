@@ -319,7 +319,7 @@ def test_a_new_order_is_added_and_what_it_delays_is_told_why() -> None:
 def test_what_is_promised_is_not_left_for_a_new_order_that_is_nearer() -> None:
     far, new = load("far", 1, 6, closes=6_000), load("new", 9, 8, closes=6_000)
     problem = a_day(far, new, vehicles=(bike("a", start=5),))  # who rides one of them cannot reach the other in time
-    in_force = from_nothing(replace(problem, requests=(far,)))
+    in_force = from_nothing(replace(problem, requests=problem.requests[:1]))
     now = remaining(problem, in_force, now_seconds=-100)
     found = replan(now.problem, now.plan, stop=Steps(300), prices=EASY, facts=now.facts)
     assert found.changes.kept == ("far",)
