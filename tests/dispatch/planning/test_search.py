@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan, cost
-from services.dispatch.planning.problem import RoutingProblem, Stop, Vehicle, pair
+from services.dispatch.planning.problem import Objective, RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
-from services.dispatch.planning.search.run import search
+from services.dispatch.planning.search.run import _Lane, search
 from services.dispatch.planning.stop import Steps
 from tests.strategies import simple_problems
 
@@ -64,3 +66,39 @@ def test_the_cheapest_place_in_a_route_is_found_and_none_below_a_bound(problem: 
             if place >= 0:
                 assert kernel._best_pair(D, S, vehicle, request, least) == (least, -1)
                 assert kernel._best_pair(D, S, vehicle, request, least + 1) == (least, place)
+
+
+def long_routes(requests: int) -> RoutingProblem:
+    """Places on a spiral, windows that open one after the other, two vehicles where one may do."""
+    turns = np.arange(2 * requests + 1)
+    x, y = 40 * np.cos(turns) * turns, 40 * np.sin(turns) * turns
+    apart = np.hypot(x[:, None] - x[None, :], y[:, None] - y[None, :]).astype(np.int64)
+    stops = [Stop(int(k), 400 * int(k), 400 * int(k) + 40_000, 60) for k in turns]
+    return RoutingProblem(
+        points=tuple(f"p{k}" for k in turns),
+        requests=tuple(pair(f"r{k}", stops[2 * k + 1], stops[2 * k + 2]) for k in range(requests)),
+        vehicles=tuple(Vehicle(f"v{k}", 0, 0, 0, 200_000) for k in range(2)),
+        travel_seconds=apart,
+        travel_metres=apart,
+        objective=Objective.VEHICLES_FIRST,
+    )
+
+
+def test_where_routes_are_long_a_search_begins_again_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, costs = long_routes(16), []
+    begin = _Lane.begin
+
+    def counted(lane: _Lane, nothing: Rows) -> None:
+        costs.append(lane.best)
+        begin(lane, nothing)
+
+    monkeypatch.setattr(_Lane, "begin", counted)
+    plan = search(problem, Steps(30_000), lanes=1)
+    assert check(problem, plan) == []
+    assert plan.left_out == ()
+    assert len(costs) >= 2
+    assert costs == sorted(costs, reverse=True)
+    assert search(problem, Steps(30_000), lanes=1) == plan
+    costs.clear()
+    search(long_routes(6), Steps(30_000), lanes=1)
+    assert costs == []  # those are short

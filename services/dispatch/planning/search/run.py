@@ -255,8 +255,8 @@ class _Beginning:
         self.is_lowered = True
         self.steps = 0
         """Steps so far of what it does: lowering the cost, or closing vehicles."""
-        self.worths: list[int] = []
-        """What the routes cost, without what vehicles do, of each beginning with the fewest vehicles known."""
+        self.worths: list[tuple[int, int]] = []
+        """Of each beginning how many vehicles it came down to, and what its routes cost without what these do."""
 
     def go_on(self, steps: int, fewest: int) -> None:
         """Go on for so many steps; a beginning is lowered once it has come down to the fewest vehicles known."""
@@ -265,19 +265,14 @@ class _Beginning:
             part = self.steps / self.lowered_steps
             self.lane.lower(steps, LOWERED_HEAT * self.mean_leg * (COLD / LOWERED_HEAT) ** part)
             if self.steps >= self.lowered_steps:
-                self.worths.append(self.lane.cost - int(kernel.fixed(self.lane.D, self.lane.S)))
+                self.worths.append((self.lane.used, self.lane.cost - int(kernel.fixed(self.lane.D, self.lane.S))))
                 self._begin()
             return
         if self.steps > 2 * self.lowered_steps:
             self._begin()
-        end = int(self.lane.S[L.STEPS_DONE]) + steps
-        while (left := end - int(self.lane.S[L.STEPS_DONE])) > 0 and self.lane.place(left, FLEET_HEAT * self.mean_leg):
-            self.lane.keep()
-            if self.lane.used <= fewest or not self.lane.close_easiest():
-                self.is_lowered, self.steps = True, 0
-                if self.lane.used < fewest:
-                    self.worths.clear()
-                break
+        self.lane.squeeze(steps, FLEET_HEAT * self.mean_leg, fewest)
+        if not self.lane.absent:
+            self.is_lowered, self.steps = True, 0
 
     def _begin(self) -> None:
         self.lane.begin(self.nothing)
@@ -423,7 +418,8 @@ class _Search:
             fewest = self.best.fewest
             self._meet(lambda lane, steps, fewest=fewest: beginnings[id(lane)].go_on(steps, fewest), BEGINNINGS_UNTIL)  # type: ignore[misc]
             self._tell(is_last=False)
-            worths = [worth for one in beginnings.values() for worth in one.worths]
+            known = [found for one in beginnings.values() for found in one.worths]
+            worths = [worth for vehicles, worth in known if vehicles == self.best.fewest]
             if len(worths) > 2 and max(worths) < (1.0 + ALIKE) * min(worths):
                 break
         for lane in self.lanes:
