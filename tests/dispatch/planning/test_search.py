@@ -84,21 +84,46 @@ def long_routes(requests: int) -> RoutingProblem:
     )
 
 
-def test_where_routes_are_long_a_search_begins_again_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem, costs = long_routes(16), []
-    begin = _Lane.begin
+def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, costs, absent = long_routes(24), [], []
+    forget, loosen = _Lane.forget_absences, _Lane.loosen
 
-    def counted(lane: _Lane, nothing: Rows) -> None:
+    def forgotten(lane: _Lane) -> None:
         costs.append(lane.best)
-        begin(lane, nothing)
+        forget(lane)
 
-    monkeypatch.setattr(_Lane, "begin", counted)
-    plan = search(problem, Steps(30_000), lanes=1)
+    def loosened(lane: _Lane, steps: int, heat: float, bearable: int, dearer: int, *, may_end: bool) -> None:
+        loosen(lane, steps, heat, bearable, dearer, may_end=may_end)
+        absent.append(lane.absent)
+
+    monkeypatch.setattr(_Lane, "forget_absences", forgotten)
+    monkeypatch.setattr(_Lane, "loosen", loosened)
+    plan = search(problem, Steps(60_000), lanes=1)
     assert check(problem, plan) == []
     assert plan.left_out == ()
     assert len(costs) >= 2
     assert costs == sorted(costs, reverse=True)
-    assert search(problem, Steps(30_000), lanes=1) == plan
+    assert max(absent) > 0
+    assert search(problem, Steps(60_000), lanes=1) == plan
     costs.clear()
-    search(long_routes(6), Steps(30_000), lanes=1)
+    search(long_routes(6), Steps(60_000), lanes=1)
     assert costs == []  # those are short
+
+
+@settings(deadline=None)
+@given(simple_problems(), st.integers(0, 9), st.integers(1, 1 << 20), st.integers(1, 1 << 10))
+def test_what_is_loosened_loses_no_request_and_is_worth_what_it_says(
+    problem: RoutingProblem, seed: int, bearable: int, dearer: int
+) -> None:
+    assume(problem.requests and problem.vehicles)
+    arrays = Arrays(problem)
+    lane = _Lane(arrays, seed, 0)
+    lane.construct()
+    lane.loosen(30, 100.0, bearable, dearer, may_end=False)
+    rows = arrays.empty_rows()
+    kernel.write(lane.D, lane.S, rows)
+    plan = arrays.plan_of(rows)
+    assert check(problem, plan) == []
+    assert len(plan.left_out) == lane.absent
+    assert sum(len(route.request_ids) for route in plan.routes) + lane.absent == len(problem.requests)
+    assert lane.cost == cost(problem, plan)

@@ -161,7 +161,7 @@ from services.dispatch.planning.search.layout import (
 BY_CHANCE, BY_ABSENCES, LOCKED_FIRST = 0, 8, 9
 """Orders in which requests are put back; 1 to 7 are their measures."""
 
-CONSTRUCT, LOWER, SQUEEZE = range(3)
+CONSTRUCT, LOWER, SQUEEZE, LOOSEN = range(4)
 """What `work` can do."""
 
 WHOLE_ROUTES = 0.01
@@ -1121,10 +1121,11 @@ def _mark_near(D: Any, S: Any, request: Any) -> None:
 
 
 @compiled
-def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_freely: Any) -> None:
+def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_freely: Any, bearable: Any, dearer: Any) -> None:
     """Put absent requests, in that order, where each costs least; what costs more than its absence stays absent.
 
     Where it `opens_freely`, using a vehicle is taken to cost nothing: together requests may pay for what none does.
+    Where something is `bearable`, an absence costs that, and `dearer` for each time it was counted before.
     """
     _sort_absent(D, S, by)
     count = S[N_ABSENT]
@@ -1134,12 +1135,15 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_freely: Any) -> None:
     for k in range(count):
         request = S[absent + k]
         price_of_absence = D[_request(D, request) + ABSENT_PRICE]
+        most = price_of_absence
+        if bearable > 0:
+            most = min(most, _borne(S, request, bearable, dearer))
         best_vehicle = -1
         is_near_only = S[N_ACTIVE] > FEW_VEHICLES
         if is_near_only:
             _mark_near(D, S, request)
         for _ in range(4):
-            best, best_vehicle = price_of_absence, -1
+            best, best_vehicle = most, -1
             empties = 0
             for a in range(S[N_ACTIVE]):
                 vehicle = S[active + a]
@@ -1241,6 +1245,25 @@ def _weight(S: Any) -> Any:
 
 
 @compiled
+def _borne(S: Any, request: Any, bearable: Any, dearer: Any) -> Any:
+    """Return what the absence of a request costs where it is borne for a while."""
+    return bearable + dearer * S[S[REQUEST_STATE] + 4 * request + ABSENCES]
+
+
+@compiled
+def _loose(D: Any, S: Any, bearable: Any, dearer: Any) -> Any:
+    """Return what the state costs where absences are borne and using a vehicle costs nothing."""
+    loose = total(D, S) - S[ABSENT_NOW]
+    for k in range(S[N_ABSENT]):
+        loose += _borne(S, S[S[ABSENT] + k], bearable, dearer)
+    for a in range(S[N_ACTIVE]):
+        vehicle = S[S[ACTIVE] + a]
+        if S[_slot(S, _slot_of(S, vehicle)) + SERVED] > 0:
+            loose -= D[_vehicle(D, vehicle) + FIXED]
+    return loose
+
+
+@compiled
 def work(
     D: Any,
     S: Any,
@@ -1252,19 +1275,24 @@ def work(
     stops_wanted: Any,
     longest: Any,
     blink: Any,
+    bearable: Any,
+    dearer: Any,
 ) -> Any:
-    """Do one of three things for so many steps at a temperature; return the cost of the best routes.
+    """Do one of four things for so many steps at a temperature; return the cost of the best routes.
 
     CONSTRUCT puts what is absent into the routes, locked requests first, once, and keeps that. LOWER lowers the cost:
     `best` (see `write`) is overwritten with each state better than `best_cost`. SQUEEZE tries to place what is absent
     in the active vehicles, and ends when nothing is absent; what is often absent counts more from step to step, so
-    that others give way to it.
+    that others give way to it. LOOSEN lowers the cost where an absence costs what is `bearable`, and `dearer` from step
+    to step, and ends after a step when nothing is absent.
     """
     if mode == CONSTRUCT:
         steps = 1
     now = total(D, S)
     if mode == SQUEEZE:
         now -= S[ABSENT_NOW]
+    elif mode == LOOSEN:
+        now = _loose(D, S, bearable, dearer)
     weight = _weight(S)
     for _ in range(steps):
         if mode == SQUEEZE and S[N_ABSENT] == 0:
@@ -1274,8 +1302,8 @@ def work(
             S[STEPS_DONE] += 1
             _ruin(D, S, stops_wanted, longest)
             by = BY_ABSENCES if mode == SQUEEZE and _chance(S) < 0.25 else _order(S)
-        opens_freely = mode == LOWER and S[N_OLD_ABSENT] > 0 and _chance(S) < OPENS_FREELY
-        _recreate(D, S, by, blink, opens_freely)
+        opens_freely = mode == LOOSEN or (mode == LOWER and S[N_OLD_ABSENT] > 0 and _chance(S) < OPENS_FREELY)
+        _recreate(D, S, by, blink, opens_freely, bearable, dearer)
         bar = now - heat * np.log(_chance(S) + 1e-300)
         if mode == SQUEEZE:
             found_weight = _weight(S)
@@ -1284,7 +1312,7 @@ def work(
             for k in range(S[N_ABSENT]):
                 S[S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES] += 1
         else:
-            found = total(D, S)
+            found = _loose(D, S, bearable, dearer) if mode == LOOSEN else total(D, S)
             is_better = found < bar or mode == CONSTRUCT
         if is_better:
             _keep(S)
@@ -1296,6 +1324,12 @@ def work(
             _undo(D, S)
         if mode == SQUEEZE:
             weight = _weight(S)
+        elif mode == LOOSEN:
+            for k in range(S[N_ABSENT]):
+                S[S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES] += 1
+                now += dearer
+            if S[N_ABSENT] == 0:
+                break
     return best_cost
 
 

@@ -27,13 +27,23 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
-LONG_ROUTE, BEGINNINGS_UNTIL, FEWEST_BEGINNINGS, ALIKE = 25, 0.65, 2, 0.02
-"""With so many stops a vehicle, a search hardly leaves the shape that it began with. So others begin from nothing up to
-that share of the time, if there is time for so many, and until three of them differ by less than the fourth.
+LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 40, 0.85, 0.25
+"""With so many stops a vehicle, a search hardly leaves the shape that it begins with. So that is loosened again and
+again up to that share of the time, if there is time for so much of one loosening.
 """
 
-LOWERED_STEPS, LOWERED_HEAT = 150, 3.0
-"""Steps a request, and the temperature they begin with in mean legs, by which the worth of a beginning is seen."""
+LOOSE_STEPS, LOWERED_STEPS, SOONEST = 800, 250, 0.3
+"""Steps a request of one loosening, and of lowering the cost of what comes out of it; part of the first after which it
+ends as soon as nothing is absent.
+"""
+
+BEARABLE, DEARER = 3.0, 450.0
+"""What an absence costs at first, and how much dearer it gets in a whole loosening of the first lane, in mean legs. In
+the second it gets twice as much, and so on: the slower the better, but not all come to an end.
+"""
+
+LOOSE_HEAT, LOWERED_HEAT = 3.0, 1.0
+"""Temperatures in mean legs: where loosening begins, and where it ends and lowering begins."""
 
 STOPS_TORN, LONGEST_STRING = 10.0, 10
 """Mean of the stops that one ruin takes out, and the longest string of them: SISR's own figures."""
@@ -84,6 +94,7 @@ def warm_up() -> None:
     lane = search.lanes[0]
     lane.construct()
     lane.lower(1, 1.0)
+    lane.loosen(1, 1.0, 1, 1, may_end=False)
     kernel.close(lane.D, lane.S, kernel.easiest(lane.D, lane.S))
     lane.place(1, 1.0)
     lane.adopt(lane.rows)
@@ -156,14 +167,16 @@ class _Lane:
         """Return whether the state serves a request, by its number."""
         return bool(self.S[self.S[L.REQUEST_STATE] + 4 * request + L.VEHICLE_OF] >= 0)
 
-    def begin(self, nothing: Rows) -> None:
-        """Begin again from nothing, with all vehicles."""
-        kernel.read(self.D, self.S, nothing)
-        kernel.open_all(self.D, self.S)
+    def forget_absences(self) -> None:
+        """Count absences from none again."""
         for request in range(int(self.D[L.N_REQUESTS])):
             self.S[self.S[L.REQUEST_STATE] + 4 * request + L.ABSENCES] = 0
-        self.construct()
-        kernel.close_unused(self.S)
+
+    def loosen(self, steps: int, heat: float, bearable: int, dearer: int, *, may_end: bool) -> None:
+        """Lower the cost for so many steps while requests may be absent; it may end before, when none is."""
+        end = int(self.S[L.STEPS_DONE]) + steps
+        while (left := end - int(self.S[L.STEPS_DONE])) > 0 and not (may_end and self.absent == 0):
+            self._work(kernel.LOOSEN, left, heat, bearable, dearer)
 
     def lower(self, steps: int, heat: float) -> None:
         """Lower the cost for so many steps at a temperature."""
@@ -192,9 +205,20 @@ class _Lane:
             kernel.close(self.D, self.S, vehicle)
         return bool(vehicle >= 0)
 
-    def _work(self, mode: int, steps: int, heat: float) -> int:
+    def _work(self, mode: int, steps: int, heat: float, bearable: int = 0, dearer: int = 0) -> int:
         found: int = kernel.work(
-            self.D, self.S, self.rows, self.best, mode, steps, heat, STOPS_TORN, LONGEST_STRING, BLINK
+            self.D,
+            self.S,
+            self.rows,
+            self.best,
+            mode,
+            steps,
+            heat,
+            STOPS_TORN,
+            LONGEST_STRING,
+            BLINK,
+            bearable,
+            dearer,
         )
         return found
 
@@ -244,39 +268,72 @@ class _Clock:
         return max(10, int(lane.steps_a_second * seconds))
 
 
-class _Beginning:
-    """A lane that begins again from nothing whenever it has seen what a beginning is worth."""
+class _Loosening:
+    """A lane that loosens the best plan, makes it whole again and lowers what that costs; then the next.
 
-    def __init__(self, lane: _Lane, nothing: Rows, mean_leg: float, lowered_steps: int) -> None:
+    While it is loose, requests may be absent; each gets dearer as long as it is, until others give way to it. Some
+    parts of a hard problem are only left that way: where all must be served at every step, there is no way out.
+    """
+
+    def __init__(self, lane: _Lane, clock: _Clock, mean_leg: float, requests: int, dearer: float) -> None:
         self.lane = lane
-        self.nothing = nothing
+        self.clock = clock
         self.mean_leg = mean_leg
-        self.lowered_steps = lowered_steps
-        self.is_lowered = True
-        self.steps = 0
-        """Steps so far of what it does: lowering the cost, or closing vehicles."""
-        self.worths: list[tuple[int, int]] = []
-        """Of each beginning how many vehicles it came down to, and what its routes cost without what these do."""
+        self.requests = requests
+        self.most = dearer * mean_leg
+        """What an absence gets dearer by in a whole loosening."""
+        self.is_loose = self.is_placing = False
+        self.began, self.ends, self.again = 0.0, 0.0, 0.0
+        """Shares of the search: where what it does began and ends, and where it loosens again."""
+        self.dearer = 1
+        """What an absence gets dearer by with each step."""
 
-    def go_on(self, steps: int, fewest: int) -> None:
-        """Go on for so many steps; a beginning is lowered once it has come down to the fewest vehicles known."""
-        self.steps += steps
-        if self.is_lowered:
-            part = self.steps / self.lowered_steps
-            self.lane.lower(steps, LOWERED_HEAT * self.mean_leg * (COLD / LOWERED_HEAT) ** part)
-            if self.steps >= self.lowered_steps:
-                self.worths.append((self.lane.used, self.lane.cost - int(kernel.fixed(self.lane.D, self.lane.S))))
-                self._begin()
+    @property
+    def part(self) -> float:
+        """How much is done of what it does, from 0 to 1."""
+        return min(1.0, (self.clock.done - self.began) / max(1e-9, self.ends - self.began))
+
+    def go_on(self, steps: int, best: Rows) -> None:
+        """Go on for so many steps; where it loosens again, it begins from the `best` routes."""
+        if self.clock.done >= self.again:
+            self._begin(best)
+        lane, mean, part = self.lane, self.mean_leg, self.part
+        if not self.is_loose:
+            lane.lower(steps, LOWERED_HEAT * mean * (COLD / LOWERED_HEAT) ** part)
             return
-        if self.steps > 2 * self.lowered_steps:
-            self._begin()
-        self.lane.squeeze(steps, FLEET_HEAT * self.mean_leg, fewest)
-        if not self.lane.absent:
-            self.is_lowered, self.steps = True, 0
+        if part < 1.0:
+            heat = LOOSE_HEAT * mean * (LOWERED_HEAT / LOOSE_HEAT) ** part
+            lane.loosen(steps, heat, max(1, int(BEARABLE * mean)), self.dearer, may_end=part >= SOONEST)
+        else:
+            if not self.is_placing:
+                lane.forget_absences()  # what was counted so far would hide what is counted from now on
+                self.is_placing = True
+            lane.place(steps, FLEET_HEAT * mean)
+        if part >= SOONEST and not lane.absent:
+            lane.keep()
+            self._lower()
 
-    def _begin(self) -> None:
-        self.lane.begin(self.nothing)
-        self.is_lowered, self.steps = False, 0
+    def _begin(self, best: Rows) -> None:
+        self.lane.adopt(best)
+        done = self.clock.done
+        left = LOOSE_UNTIL - done
+        whole = self.clock.share_of((LOOSE_STEPS + LOWERED_STEPS) * self.requests, self.lane)
+        if left < LEAST_LOOSE * whole:
+            self._lower()
+            return
+        self.lane.forget_absences()
+        self.is_loose, self.is_placing = True, False
+        each = left / max(1, round(left / whole))
+        self.began, self.again = done, done + each
+        self.ends = done + each * LOOSE_STEPS / (LOOSE_STEPS + LOWERED_STEPS)
+        self.dearer = max(1, int(self.most * whole / (each * LOOSE_STEPS * self.requests)))
+
+    def _lower(self) -> None:
+        self.is_loose = False
+        self.began = self.clock.done
+        self.ends = self.again = min(
+            LOOSE_UNTIL, self.began + self.clock.share_of(LOWERED_STEPS * self.requests, self.lane)
+        )
 
 
 @dataclass
@@ -353,11 +410,12 @@ class _Search:
             self._threads = threads
             if self.best.absent:
                 self._fewer_absent(FLEET_SHARE)
+            heat = NEAR_HEAT if self.near else HOT
             if self.problem.objective is Objective.VEHICLES_FIRST and not self.near:
                 self._fewer_vehicles(FLEET_SHARE)
-                if not self.best.absent and not self.has_start:
-                    self._begin_again()
-            self._less_cost(1.0 - (CHOICE_SHARE if self.pool else 0.0))
+                if not self.best.absent and not self.has_start and self._loosen():
+                    heat = LOWERED_HEAT
+            self._less_cost(heat, 1.0 - (CHOICE_SHARE if self.pool else 0.0))
         if self.pool:
             self._choose()
         self._tell(is_last=True)
@@ -372,7 +430,6 @@ class _Search:
             lane.adopt(self.best.rows)
             self._only_used(lane)
         began = self.clock.done
-        self._fleet_took = 0.0
         until = began + (1.0 - began) * until
         floor = self._least_vehicles()
         heat = FLEET_HEAT * self._mean_leg()
@@ -390,7 +447,6 @@ class _Search:
             if not any(placed):
                 continue
             last = self.clock.done
-            self._fleet_took = last - began
             best = self.best
             self._tell(is_last=False)
             if best.fewest <= floor:
@@ -404,27 +460,24 @@ class _Search:
             lane.adopt(self.best.rows)
             self._only_used(lane)
 
-    def _begin_again(self) -> None:
-        """Where routes are long, search from nothing again and again, each lane for itself; keep the best."""
-        if len(self.arrays.stops) < LONG_ROUTE * self.best.used:
-            return
-        lowered_steps = LOWERED_STEPS * len(self.problem.requests)
-        each = self._fleet_took + self.clock.share_of(lowered_steps, self.best)
-        if len(self.lanes) * (BEGINNINGS_UNTIL - self.clock.done) < FEWEST_BEGINNINGS * each:
-            return
-        nothing, mean = self.arrays.empty_rows(), self._mean_leg()
-        beginnings = {id(lane): _Beginning(lane, nothing, mean, lowered_steps) for lane in self.lanes}
-        while self.clock.done < BEGINNINGS_UNTIL and not self.should_stop():
-            fewest = self.best.fewest
-            self._meet(lambda lane, steps, fewest=fewest: beginnings[id(lane)].go_on(steps, fewest), BEGINNINGS_UNTIL)  # type: ignore[misc]
+    def _loosen(self) -> bool:
+        """Where routes are long, loosen the best plan again and again, each lane for itself; return whether it did."""
+        requests = len(self.problem.requests)
+        whole = self.clock.share_of((LOOSE_STEPS + LOWERED_STEPS) * requests, self.best)
+        if len(self.arrays.stops) < LONG_ROUTE * self.best.used or LOOSE_UNTIL - self.clock.done < LEAST_LOOSE * whole:
+            return False
+        mean = self._mean_leg()
+        loosenings = {
+            id(lane): _Loosening(lane, self.clock, mean, requests, number * DEARER)
+            for number, lane in enumerate(self.lanes, 1)
+        }
+        while self.clock.done < LOOSE_UNTIL and not self.should_stop():
+            best = self.best.rows.copy()
+            self._meet(lambda lane, steps, best=best: loosenings[id(lane)].go_on(steps, best), LOOSE_UNTIL)  # type: ignore[misc]
             self._tell(is_last=False)
-            known = [found for one in beginnings.values() for found in one.worths]
-            worths = [worth for vehicles, worth in known if vehicles == self.best.fewest]
-            if len(worths) > 2 and max(worths) < (1.0 + ALIKE) * min(worths):
-                break
         for lane in self.lanes:
             lane.adopt(self.best.rows)
-            self._only_used(lane)
+        return True
 
     def _fewer_absent(self, until: float) -> None:
         """Try to place what found no place, what is often absent first."""
@@ -440,18 +493,18 @@ class _Search:
         for lane in self.lanes:
             lane.adopt(self.best.rows)
 
-    def _less_cost(self, until: float) -> None:
-        """Lower the cost while the temperature falls."""
+    def _less_cost(self, heat: float, until: float) -> None:
+        """Lower the cost while the temperature falls from so many mean legs."""
         began = self.clock.done
         mean = self._mean_leg()
-        hot, cold = (NEAR_HEAT if self.near else HOT) * mean, COLD * mean
+        hot, cold = heat * mean, COLD * mean
         exchanged = 0
         sampled = 0
         while (done := self.clock.done) < until and not self.should_stop():
             part = (done - began) / max(1e-9, until - began)
             fallen = self.span[0] + (self.span[1] - self.span[0]) * part
-            heat = hot * (cold / hot) ** fallen if hot > 0 else 0.0
-            self._meet(lambda lane, steps, heat=heat: lane.lower(steps, heat), until)  # type: ignore[misc]
+            now = hot * (cold / hot) ** fallen if hot > 0 else 0.0
+            self._meet(lambda lane, steps, now=now: lane.lower(steps, now), until)  # type: ignore[misc]
             self._tell(is_last=False)
             if self.pool and part * 200 >= sampled:
                 sampled += 1
