@@ -37,7 +37,7 @@ LOOSE_STEPS, LOWERED_STEPS, SOONEST = 800, 250, 0.3
 ends as soon as nothing is absent.
 """
 
-BEARABLE, DEARER = 3.0, 450.0
+BEARABLE, DEARER = 3.0, 600.0
 """What an absence costs at first, and how much dearer it gets in a whole loosening of the first lane, in mean legs. In
 the second it gets twice as much, and so on: the slower the better, but not all come to an end.
 """
