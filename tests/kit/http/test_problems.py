@@ -144,6 +144,15 @@ async def test_a_person_gets_a_page_and_a_program_gets_json(house: Any) -> None:
     assert api.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_page_names_the_field_even_if_one_alone_is_missing(house: Any) -> None:
+    secret = house.access.accounts.add("lea", name="Léa", roles=["secretary"])
+    async with house.client(headers={"Accept": "text/html"}) as client:
+        await client.post("/connexion", data={"login": "lea", "secret": secret})
+        answer = await client.post("/cahier", data={})
+    assert answer.status_code == 422
+    assert "<code>/text</code> : Ce champ est obligatoire" in answer.text
+
+
 async def test_a_body_beyond_the_limit_is_cut_while_it_streams(open_house: Any) -> None:
     sent = 0
 
