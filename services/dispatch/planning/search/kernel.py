@@ -1245,6 +1245,13 @@ def _weight(S: Any) -> Any:
 
 
 @compiled
+def _count_absences(S: Any) -> None:
+    """Count what is absent once more."""
+    for k in range(S[N_ABSENT]):
+        S[S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES] += 1
+
+
+@compiled
 def _borne(S: Any, request: Any, bearable: Any, dearer: Any) -> Any:
     """Return what the absence of a request costs where it is borne for a while."""
     return bearable + dearer * S[S[REQUEST_STATE] + 4 * request + ABSENCES]
@@ -1253,13 +1260,9 @@ def _borne(S: Any, request: Any, bearable: Any, dearer: Any) -> Any:
 @compiled
 def _loose(D: Any, S: Any, bearable: Any, dearer: Any) -> Any:
     """Return what the state costs where absences are borne and using a vehicle costs nothing."""
-    loose = total(D, S) - S[ABSENT_NOW]
+    loose = total(D, S) - S[ABSENT_NOW] - fixed(D, S)
     for k in range(S[N_ABSENT]):
         loose += _borne(S, S[S[ABSENT] + k], bearable, dearer)
-    for a in range(S[N_ACTIVE]):
-        vehicle = S[S[ACTIVE] + a]
-        if S[_slot(S, _slot_of(S, vehicle)) + SERVED] > 0:
-            loose -= D[_vehicle(D, vehicle) + FIXED]
     return loose
 
 
@@ -1309,8 +1312,7 @@ def work(
             found_weight = _weight(S)
             found = total(D, S) - S[ABSENT_NOW]
             is_better = S[N_ABSENT] == 0 or found_weight < weight or (found_weight == weight and found < bar)
-            for k in range(S[N_ABSENT]):
-                S[S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES] += 1
+            _count_absences(S)
         else:
             found = _loose(D, S, bearable, dearer) if mode == LOOSEN else total(D, S)
             is_better = found < bar or mode == CONSTRUCT
@@ -1325,9 +1327,8 @@ def work(
         if mode == SQUEEZE:
             weight = _weight(S)
         elif mode == LOOSEN:
-            for k in range(S[N_ABSENT]):
-                S[S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES] += 1
-                now += dearer
+            _count_absences(S)
+            now += dearer * S[N_ABSENT]
             if S[N_ABSENT] == 0:
                 break
     return best_cost

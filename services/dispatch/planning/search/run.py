@@ -275,11 +275,11 @@ class _Loosening:
     parts of a hard problem are only left that way: where all must be served at every step, there is no way out.
     """
 
-    def __init__(self, lane: _Lane, clock: _Clock, mean_leg: float, requests: int, dearer: float) -> None:
+    def __init__(self, lane: _Lane, clock: _Clock, mean_leg: float, dearer: float) -> None:
         self.lane = lane
         self.clock = clock
         self.mean_leg = mean_leg
-        self.requests = requests
+        self.requests = int(lane.D[L.N_REQUESTS])
         self.most = dearer * mean_leg
         """What an absence gets dearer by in a whole loosening."""
         self.is_loose = self.is_placing = False
@@ -287,6 +287,16 @@ class _Loosening:
         """Shares of the search: where what it does began and ends, and where it loosens again."""
         self.dearer = 1
         """What an absence gets dearer by with each step."""
+
+    @property
+    def whole(self) -> float:
+        """What share of the search a loosening takes with what comes after it, if there is time for all of it."""
+        return self.clock.share_of((LOOSE_STEPS + LOWERED_STEPS) * self.requests, self.lane)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether there is time to loosen once more."""
+        return LOOSE_UNTIL - self.clock.done >= LEAST_LOOSE * self.whole
 
     @property
     def part(self) -> float:
@@ -315,14 +325,13 @@ class _Loosening:
 
     def _begin(self, best: Rows) -> None:
         self.lane.adopt(best)
-        done = self.clock.done
-        left = LOOSE_UNTIL - done
-        whole = self.clock.share_of((LOOSE_STEPS + LOWERED_STEPS) * self.requests, self.lane)
-        if left < LEAST_LOOSE * whole:
+        if not self.has_time:
             self._lower()
             return
         self.lane.forget_absences()
         self.is_loose, self.is_placing = True, False
+        done, whole = self.clock.done, self.whole
+        left = LOOSE_UNTIL - done
         each = left / max(1, round(left / whole))
         self.began, self.again = done, done + each
         self.ends = done + each * LOOSE_STEPS / (LOOSE_STEPS + LOWERED_STEPS)
@@ -462,15 +471,13 @@ class _Search:
 
     def _loosen(self) -> bool:
         """Where routes are long, loosen the best plan again and again, each lane for itself; return whether it did."""
-        requests = len(self.problem.requests)
-        whole = self.clock.share_of((LOOSE_STEPS + LOWERED_STEPS) * requests, self.best)
-        if len(self.arrays.stops) < LONG_ROUTE * self.best.used or LOOSE_UNTIL - self.clock.done < LEAST_LOOSE * whole:
-            return False
         mean = self._mean_leg()
         loosenings = {
-            id(lane): _Loosening(lane, self.clock, mean, requests, number * DEARER)
-            for number, lane in enumerate(self.lanes, 1)
+            id(lane): _Loosening(lane, self.clock, mean, number * DEARER) for number, lane in enumerate(self.lanes, 1)
         }
+        is_long = len(self.arrays.stops) >= LONG_ROUTE * self.best.used
+        if not is_long or not loosenings[id(self.best)].has_time:
+            return False
         while self.clock.done < LOOSE_UNTIL and not self.should_stop():
             best = self.best.rows.copy()
             self._meet(lambda lane, steps, best=best: loosenings[id(lane)].go_on(steps, best), LOOSE_UNTIL)  # type: ignore[misc]
