@@ -12,8 +12,8 @@ from services.dispatch.planning.plan import Plan, cost
 from services.dispatch.planning.problem import Objective, RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
-from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
-from services.dispatch.planning.search.run import _Lane, search
+from services.dispatch.planning.search.arrays import Arrays, Flat, Rows, new_state
+from services.dispatch.planning.search.run import EASED, EASED_MORE, _Lane, search
 from services.dispatch.planning.stop import Steps
 from tests.strategies import simple_problems
 
@@ -85,31 +85,44 @@ def long_routes(requests: int) -> RoutingProblem:
 
 
 def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem, costs, absent = long_routes(24), [], []
-    forget, loosen = _Lane.forget_absences, _Lane.loosen
+    problem, costs, absent, eased = long_routes(24), [], [], []
+    loosen, ease = _Lane.loosen, kernel.ease
 
-    def forgotten(lane: _Lane) -> None:
-        if not lane.absent:
+    def loosened(lane: _Lane, steps: int, heat: float, bearable: int, dearer: int) -> None:
+        loosen(lane, steps, heat, bearable, dearer)
+        if lane.D[L.N_REQUESTS] > 3:  # more than what is compiled with
             costs.append(lane.best)
-            assert lane.cost == lane.best  # it begins from the best
-        forget(lane)
+            absent.append(lane.absent)
 
-    def loosened(lane: _Lane, steps: int, heat: float, bearable: int, dearer: int, *, may_end: bool) -> None:
-        loosen(lane, steps, heat, bearable, dearer, may_end=may_end)
-        absent.append(lane.absent)
+    def easier(data: Flat, state: Flat, kept: float) -> None:
+        if kept > 0:
+            eased.append((kept, absent[-1]))
+        ease(data, state, kept)
 
-    monkeypatch.setattr(_Lane, "forget_absences", forgotten)
     monkeypatch.setattr(_Lane, "loosen", loosened)
+    monkeypatch.setattr(kernel, "ease", easier)
     plan = search(problem, Steps(60_000), lanes=1)
     assert check(problem, plan) == []
     assert plan.left_out == ()
-    assert len(costs) >= 2
     assert costs == sorted(costs, reverse=True)
-    assert max(absent) > 0
+    assert costs[-1] < costs[0]
+    assert min(absent) == 0 < max(absent)
+    assert {kept for kept, missing in eased if missing == 0} == {EASED}
+    assert {kept for kept, missing in eased if missing} == {EASED_MORE}
     assert search(problem, Steps(60_000), lanes=1) == plan
     costs.clear()
     search(long_routes(6), Steps(60_000), lanes=1)
     assert costs == []  # those are short
+    search(problem, Steps(3_000), lanes=1)
+    assert costs == []  # there is no time for it
+
+
+def test_absences_are_eased_to_a_share() -> None:
+    lane = _Lane(Arrays(long_routes(3)), 0, 0)
+    places = [int(lane.S[L.REQUEST_STATE]) + 4 * request + L.ABSENCES for request in range(3)]
+    lane.S[places] = [0, 10, 1_001]
+    kernel.ease(lane.D, lane.S, 0.5)
+    assert lane.S[places].tolist() == [0, 5, 500]
 
 
 @settings(deadline=None)
@@ -121,7 +134,8 @@ def test_what_is_loosened_loses_no_request_and_is_worth_what_it_says(
     arrays = Arrays(problem)
     lane = _Lane(arrays, seed, 0)
     lane.construct()
-    lane.loosen(30, 100.0, bearable, dearer, may_end=False)
+    lane.loosen(30, 100.0, bearable, dearer)
+    assert lane.best == cost(problem, arrays.plan_of(lane.rows))
     rows = arrays.empty_rows()
     kernel.write(lane.D, lane.S, rows)
     plan = arrays.plan_of(rows)

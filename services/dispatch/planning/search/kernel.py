@@ -1308,7 +1308,7 @@ def work(
     `best` (see `write`) is overwritten with each state better than `best_cost`. SQUEEZE tries to place what is absent
     in the active vehicles, and ends when nothing is absent; what is often absent counts more from step to step, so
     that others give way to it. LOOSEN lowers the cost where an absence costs what is `bearable`, and `dearer` from step
-    to step, and ends after a step when nothing is absent.
+    to step; `best` is overwritten with states where nothing is absent.
     """
     D, S = _bare(data), _bare(state)
     if mode == CONSTRUCT:
@@ -1341,9 +1341,12 @@ def work(
         if is_better:
             _keep(S)
             now = found
-            if mode == LOWER and now < best_cost:
-                best_cost = now
-                write(D, S, best)
+            if mode == LOWER or (mode == LOOSEN and S[N_ABSENT] == 0):
+                if mode == LOOSEN:
+                    found = total(D, S)
+                if found < best_cost:
+                    best_cost = found
+                    write(D, S, best)
         else:
             _undo(D, S)
         if mode == SQUEEZE:
@@ -1351,8 +1354,6 @@ def work(
         elif mode == LOOSEN:
             _count_absences(S)
             now += dearer * S[N_ABSENT]
-            if S[N_ABSENT] == 0:
-                break
     return best_cost
 
 
@@ -1385,6 +1386,15 @@ def close(data: Any, state: Any, vehicle: Any) -> None:
             S[S[ACTIVE] + kept] = S[S[ACTIVE] + a]
             kept += 1
     S[N_ACTIVE] = kept
+
+
+@compiled
+def ease(data: Any, state: Any, kept: Any) -> None:
+    """Count absences as a share of what they were counted so far."""
+    D, S = _bare(data), _bare(state)
+    for request in range(D[N_REQUESTS]):
+        absences = S[REQUEST_STATE] + 4 * request + ABSENCES
+        S[absences] = np.int64(kept * S[absences])
 
 
 @compiled

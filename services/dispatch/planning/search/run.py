@@ -27,23 +27,23 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
-LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 40, 0.85, 0.25
-"""With so many stops a vehicle, a search hardly leaves the shape that it begins with. So that is loosened again and
-again up to that share of the time, if there is time for so much of one loosening.
-"""
-
-LOOSE_STEPS, LOWERED_STEPS, SOONEST = 800, 250, 0.3
-"""Steps a request of one loosening, and of lowering the cost of what comes out of it; part of the first after which it
-ends as soon as nothing is absent.
-"""
-
-BEARABLE, DEARER = 3.0, 600.0
-"""What an absence costs at first, and how much dearer it gets in a whole loosening of the first lane, in mean legs. In
-the second it gets twice as much, and so on: the slower the better, but not all come to an end.
+LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 25, 0.75, 250
+"""With so many stops a vehicle, a search hardly leaves the shape that it begins with. So that is loosened up to that
+share of the time, if there is time for so many steps a request.
 """
 
 LOOSE_HEAT, LOWERED_HEAT = 3.0, 1.0
-"""Temperatures in mean legs: where loosening begins, and where it ends and lowering begins."""
+"""Temperatures in mean legs: where loosening begins, and where what comes out of it is lowered from."""
+
+BEARABLE, DEARER = 3.0, 2.5
+"""What an absence costs at least while a plan is loose, and what it gets dearer by in as many steps as there are
+requests, in mean legs.
+"""
+
+EASE_STEPS, EASED, EASED_MORE = 0.2, 0.95, 0.8
+"""After so many steps a request, what got dearer falls to the second where all is served. It falls to the third where,
+without all being served, a plan costs as much as the best that serves all: nothing better comes from there.
+"""
 
 STOPS_TORN, LONGEST_STRING = 10.0, 10
 """Mean of the stops that one ruin takes out, and the longest string of them: SISR's own figures."""
@@ -94,7 +94,8 @@ def warm_up() -> None:
     lane = search.lanes[0]
     lane.construct()
     lane.lower(1, 1.0)
-    lane.loosen(1, 1.0, 1, 1, may_end=False)
+    lane.loosen(1, 1.0, 1, 1)
+    lane.forget_absences()
     kernel.close(lane.D, lane.S, kernel.easiest(lane.D, lane.S))
     lane.place(1, 1.0)
     lane.adopt(lane.rows)
@@ -169,14 +170,23 @@ class _Lane:
 
     def forget_absences(self) -> None:
         """Count absences from none again."""
-        for request in range(int(self.D[L.N_REQUESTS])):
-            self.S[self.S[L.REQUEST_STATE] + 4 * request + L.ABSENCES] = 0
+        kernel.ease(self.D, self.S, 0.0)
 
-    def loosen(self, steps: int, heat: float, bearable: int, dearer: int, *, may_end: bool) -> None:
-        """Lower the cost for so many steps while requests may be absent; it may end before, when none is."""
-        end = int(self.S[L.STEPS_DONE]) + steps
-        while (left := end - int(self.S[L.STEPS_DONE])) > 0 and not (may_end and self.absent == 0):
-            self._work(kernel.LOOSEN, left, heat, bearable, dearer)
+    def loosen(self, steps: int, heat: float, bearable: int, dearer: int) -> None:
+        """Lower the cost for so many steps while requests may be absent; keep what is best of what serves all."""
+        self.best = int(self._work(kernel.LOOSEN, steps, heat, bearable, dearer))
+
+    def waver(self, steps: int, heat: float, mean: float, best: int) -> None:
+        """Loosen for so many steps, prices of absences falling whenever all is served or it costs as much as `best`."""
+        count = int(self.D[L.N_REQUESTS])
+        each = min(steps, max(20, int(EASE_STEPS * count)))
+        bearable, dearer = max(1, int(BEARABLE * mean)), max(1, int(DEARER * mean / count))
+        for _ in range(steps // each):
+            self.loosen(each, heat, bearable, dearer)
+            if not self.absent:
+                kernel.ease(self.D, self.S, EASED)
+            elif self.cost - int(self.S[L.ABSENT_NOW]) >= min(best, self.best):
+                kernel.ease(self.D, self.S, EASED_MORE)
 
     def lower(self, steps: int, heat: float) -> None:
         """Lower the cost for so many steps at a temperature."""
@@ -266,83 +276,6 @@ class _Clock:
             return max(1, min(LANE_STEPS, math.ceil(self._steps * until) - self.steps))
         seconds = min(MEETING_SECONDS, max(0.002, self._seconds * until - self.seconds))
         return max(10, int(lane.steps_a_second * seconds))
-
-
-class _Loosening:
-    """A lane that loosens the best plan, makes it whole again and lowers what that costs; then the next.
-
-    While it is loose, requests may be absent; each gets dearer as long as it is, until others give way to it. Some
-    parts of a hard problem are only left that way: where all must be served at every step, there is no way out.
-    """
-
-    def __init__(self, lane: _Lane, clock: _Clock, mean_leg: float, dearer: float) -> None:
-        self.lane = lane
-        self.clock = clock
-        self.mean_leg = mean_leg
-        self.requests = int(lane.D[L.N_REQUESTS])
-        self.most = dearer * mean_leg
-        """What an absence gets dearer by in a whole loosening."""
-        self.is_loose = self.is_placing = False
-        self.began, self.ends, self.again = 0.0, 0.0, 0.0
-        """Shares of the search: where what it does began and ends, and where it loosens again."""
-        self.dearer = 1
-        """What an absence gets dearer by with each step."""
-
-    @property
-    def whole(self) -> float:
-        """What share of the search a loosening takes with what comes after it, if there is time for all of it."""
-        return self.clock.share_of((LOOSE_STEPS + LOWERED_STEPS) * self.requests, self.lane)
-
-    @property
-    def has_time(self) -> bool:
-        """Whether there is time to loosen once more."""
-        return LOOSE_UNTIL - self.clock.done >= LEAST_LOOSE * self.whole
-
-    @property
-    def part(self) -> float:
-        """How much is done of what it does, from 0 to 1."""
-        return min(1.0, (self.clock.done - self.began) / max(1e-9, self.ends - self.began))
-
-    def go_on(self, steps: int, best: Rows) -> None:
-        """Go on for so many steps; where it loosens again, it begins from the `best` routes."""
-        if self.clock.done >= self.again:
-            self._begin(best)
-        lane, mean, part = self.lane, self.mean_leg, self.part
-        if not self.is_loose:
-            lane.lower(steps, LOWERED_HEAT * mean * (COLD / LOWERED_HEAT) ** part)
-            return
-        if part < 1.0:
-            heat = LOOSE_HEAT * mean * (LOWERED_HEAT / LOOSE_HEAT) ** part
-            lane.loosen(steps, heat, max(1, int(BEARABLE * mean)), self.dearer, may_end=part >= SOONEST)
-        else:
-            if not self.is_placing:
-                lane.forget_absences()  # what was counted so far would hide what is counted from now on
-                self.is_placing = True
-            lane.place(steps, FLEET_HEAT * mean)
-        if part >= SOONEST and not lane.absent:
-            lane.keep()
-            self._lower()
-
-    def _begin(self, best: Rows) -> None:
-        self.lane.adopt(best)
-        if not self.has_time:
-            self._lower()
-            return
-        self.lane.forget_absences()
-        self.is_loose, self.is_placing = True, False
-        done, whole = self.clock.done, self.whole
-        left = LOOSE_UNTIL - done
-        each = left / max(1, round(left / whole))
-        self.began, self.again = done, done + each
-        self.ends = done + each * LOOSE_STEPS / (LOOSE_STEPS + LOWERED_STEPS)
-        self.dearer = max(1, int(self.most * whole / (each * LOOSE_STEPS * self.requests)))
-
-    def _lower(self) -> None:
-        self.is_loose = False
-        self.began = self.clock.done
-        self.ends = self.again = min(
-            LOOSE_UNTIL, self.began + self.clock.share_of(LOWERED_STEPS * self.requests, self.lane)
-        )
 
 
 @dataclass
@@ -470,17 +403,26 @@ class _Search:
             self._only_used(lane)
 
     def _loosen(self) -> bool:
-        """Where routes are long, loosen the best plan again and again, each lane for itself; return whether it did."""
-        mean = self._mean_leg()
-        loosenings = {
-            id(lane): _Loosening(lane, self.clock, mean, number * DEARER) for number, lane in enumerate(self.lanes, 1)
-        }
+        """Where routes are long, let each lane waver between serving all and costing less; return whether it did.
+
+        Requests may be absent at a price, which rises as long as they are, until others give way to them, and falls
+        once all are served. Some parts of a hard problem are only left that way: where all must be served at every
+        step, there is no way out.
+        """
+        count, began = len(self.problem.requests), self.clock.done
         is_long = len(self.arrays.stops) >= LONG_ROUTE * self.best.used
-        if not is_long or not loosenings[id(self.best)].has_time:
+        if not is_long or LOOSE_UNTIL - began < self.clock.share_of(LEAST_LOOSE * count, self.best):
             return False
-        while self.clock.done < LOOSE_UNTIL and not self.should_stop():
-            best = self.best.rows.copy()
-            self._meet(lambda lane, steps, best=best: loosenings[id(lane)].go_on(steps, best), LOOSE_UNTIL)  # type: ignore[misc]
+        mean = self._mean_leg()
+        for lane in self.lanes:
+            lane.forget_absences()
+        while (done := self.clock.done) < LOOSE_UNTIL and not self.should_stop():
+            heat = LOOSE_HEAT * mean * (COLD / LOOSE_HEAT) ** ((done - began) / (LOOSE_UNTIL - began))
+            best = self.best.best
+            self._meet(
+                lambda lane, steps, heat=heat, best=best: lane.waver(steps, heat, mean, best),  # type: ignore[misc]
+                LOOSE_UNTIL,
+            )
             self._tell(is_last=False)
         for lane in self.lanes:
             lane.adopt(self.best.rows)
