@@ -59,8 +59,11 @@ def test_the_cheapest_place_in_a_route_is_found_and_none_below_a_bound(problem: 
         for vehicle in range(len(problem.vehicles)):
             if kernel._served_by(S, request) == vehicle or not D[D[L.MAY] + request * D[L.N_VEHICLES] + vehicle]:
                 continue
-            found, place = kernel._best_pair(D, S, vehicle, request, L.INFINITE)
             least = min(prices_of_all_places(arrays, rows, vehicle, pickup), default=L.INFINITE)
+            for bound in (-7, least // 2, least, *([least + 1] if least < L.INFINITE else [])):
+                price = kernel._price_in(D, S, vehicle, request, bound)  # what it saw before may answer
+                assert price == least if least < bound else price >= bound
+            found, place = kernel._best_pair(D, S, vehicle, request, L.INFINITE)
             assert found == least
             assert (place < 0) == (least == L.INFINITE)
             if place >= 0:
