@@ -182,7 +182,7 @@ compiled = njit(cache=True, nogil=True, error_model="numpy")
 def _place(_typing: Any, table: Any) -> Any:
     """Return where an array's numbers stand, for the length of a call: its caller keeps the array.
 
-    Read there, no index is turned round and no owner counted: more than half of the time went into that.
+    Read there, no index is turned round and no owner counted, which took a large part of the time.
     """
 
     def built(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
