@@ -120,6 +120,13 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
     assert costs == []  # there is no time for it
 
 
+def test_a_lane_wavers_for_all_the_steps_it_is_given() -> None:
+    lane = _Lane(Arrays(long_routes(24)), 0, 0)
+    lane.construct()
+    lane.waver(50, 1.0, 100.0, lane.best)
+    assert lane.S[L.STEPS_DONE] == 50
+
+
 def test_absences_are_eased_to_a_share() -> None:
     lane = _Lane(Arrays(long_routes(3)), 0, 0)
     places = [int(lane.S[L.REQUEST_STATE]) + 4 * request + L.ABSENCES for request in range(3)]

@@ -179,10 +179,10 @@ class _Lane:
     def waver(self, steps: int, heat: float, mean: float, best: int) -> None:
         """Loosen for so many steps, prices of absences falling whenever all is served or it costs as much as `best`."""
         count = int(self.D[L.N_REQUESTS])
-        each = min(steps, max(20, int(EASE_STEPS * count)))
+        each = max(20, int(EASE_STEPS * count))
         bearable, dearer = max(1, int(BEARABLE * mean)), max(1, int(DEARER * mean / count))
-        for _ in range(steps // each):
-            self.loosen(each, heat, bearable, dearer)
+        for done in range(0, steps, each):
+            self.loosen(min(each, steps - done), heat, bearable, dearer)
             if not self.absent:
                 kernel.ease(self.D, self.S, EASED)
             elif self.cost - int(self.S[L.ABSENT_NOW]) >= min(best, self.best):
