@@ -156,7 +156,7 @@ def solver() -> Iterator[Solver]:
 async def house(tmp_path: Path, clock_at_now: datetime, solver: Solver) -> AsyncIterator[House]:
     """A running service in which it is the eve of TODAY, five in the afternoon."""
     settings = DispatchSettings(
-        database_url=f"sqlite:///{tmp_path}/dispatch.db", data_dir=tmp_path / "data", replan_seconds=0.2
+        database_url=f"sqlite:///{tmp_path}/dispatch.db", data_dir=tmp_path / "data", replan_seconds=2
     )
     service = dispatch(settings, solver)
     app = assemble(
@@ -217,7 +217,7 @@ def a_shift(courier_id: str, bike_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-async def drafted(house: House, *, by: httpx.AsyncClient | None = None, seconds: float = 0.1) -> Any:
+async def drafted(house: House, *, by: httpx.AsyncClient | None = None, seconds: float = 1.0) -> Any:
     """Ask for a plan of TODAY and return it once it is computed."""
     dispatcher = by or house.as_dispatcher()
     plan = checked(await dispatcher.post("/v1/plans", json={"date": TODAY.isoformat(), "seconds": seconds}), 202)

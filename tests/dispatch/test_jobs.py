@@ -42,7 +42,7 @@ def a_problem() -> RoutingProblem:
 
 def ask(database: Database) -> str:
     with database.transaction() as tx:
-        return request_plan(tx, EVERYTHING, TODAY, seconds=0.1, requested_by="Régie", at=NOW).id
+        return request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW).id
 
 
 def state(database: Database, plan_id: str) -> PlanState:

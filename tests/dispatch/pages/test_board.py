@@ -55,7 +55,7 @@ async def test_a_day_is_planned_published_and_withdrawn_by_forms_alone(house: Ho
     await ordered(house, 2)
     await house.hear(order_placed(3, a_leg(needs_trailer=True)), amount_held(3))
     board = await a_board(house)
-    asked = await board.post("/tableau/plans", data={"date": "2026-11-24", "seconds": "0.1"})
+    asked = await board.post("/tableau/plans", data={"date": "2026-11-24", "seconds": "1"})
     assert (asked.status_code, asked.headers["location"]) == (303, f"{DAY}&fait=plan")
     plan = await drafted(house)
     page = (await board.get(DAY)).text
