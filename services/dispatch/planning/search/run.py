@@ -57,7 +57,7 @@ HOT, COLD, FLEET_HEAT = 10.0, 0.1, 0.1
 NEAR_HEAT = 0.03
 """Where the distance phase begins when there is a plan in force to stay near to."""
 
-ENOUGH_STEPS = 30_000
+ENOUGH_STEPS = 60_000
 """Steps a request after which a search has cooled down, however much time is left: more finds nothing."""
 
 LANE_STEPS = 500
