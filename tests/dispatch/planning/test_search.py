@@ -123,8 +123,29 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
 def test_a_lane_wavers_for_all_the_steps_it_is_given() -> None:
     lane = _Lane(Arrays(long_routes(24)), 0, 0)
     lane.construct()
-    lane.waver(50, 1.0, 100.0, lane.best)
+    lane.waver(50, 1.0, 100.0, lane.best, None)
     assert lane.S[L.STEPS_DONE] == 50
+
+
+def test_a_lane_that_got_nowhere_goes_back_to_the_best_of_all_or_its_own() -> None:
+    arrays = Arrays(long_routes(24))
+    first, second = lanes = _Lane(arrays, 0, 0), _Lane(arrays, 0, 1)
+    for lane, steps in zip(lanes, (1, 2_000), strict=True):
+        lane.construct()
+        lane.lower(steps, 1.0)
+    own, back = first.rows.copy(), second.rows.copy()
+    shorter = second.best
+    assert shorter < first.best
+    first.waver(50, 1.0, 0.0, shorter, None)  # absences cost next to nothing: none is worth serving
+    assert first.absent > 0
+    assert (first.rows == own).all()
+    # Every plan costs more than nothing, so from none of them anything better comes.
+    first.waver(50, 1.0, 0.0, -1, back)
+    assert first.absent == 0
+    assert first.cost == first.best <= shorter
+    second.best = 0  # as above
+    second.waver(50, 1.0, 0.0, 0, own)  # no lane has a better one than its own
+    assert second.cost == shorter
 
 
 def test_absences_are_eased_to_a_share() -> None:

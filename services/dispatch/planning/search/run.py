@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -42,7 +43,7 @@ requests, in mean legs.
 
 EASE_STEPS, EASED, EASED_MORE = 0.2, 0.95, 0.8
 """After so many steps a request, what got dearer falls to the second where all is served. It falls to the third where,
-without all being served, a plan costs as much as the best that serves all: nothing better comes from there.
+without all being served, a plan costs as much as the best that serves all; then that is gone back to.
 """
 
 STOPS_TORN, LONGEST_STRING = 10.0, 10
@@ -176,8 +177,13 @@ class _Lane:
         """Lower the cost for so many steps while requests may be absent; keep what is best of what serves all."""
         self.best = int(self._work(kernel.LOOSEN, steps, heat, bearable, dearer))
 
-    def waver(self, steps: int, heat: float, mean: float, best: int) -> None:
-        """Loosen for so many steps, prices of absences falling whenever all is served or it costs as much as `best`."""
+    def waver(self, steps: int, heat: float, mean: float, best: int, back: Rows | None) -> None:
+        """Loosen for so many steps, prices of absences falling whenever all is served.
+
+        From a plan that costs as much as the best that serves all and yet does not, nothing better comes. There prices
+        fall more, and it goes on from that best: its own, or where that costs more than `best`, from `back`. With no
+        `back` it goes on as it is.
+        """
         count = int(self.D[L.N_REQUESTS])
         each = max(20, int(EASE_STEPS * count))
         bearable, dearer = max(1, int(BEARABLE * mean)), max(1, int(DEARER * mean / count))
@@ -185,7 +191,8 @@ class _Lane:
             self.loosen(min(each, steps - done), heat, bearable, dearer)
             if not self.absent:
                 kernel.ease(self.D, self.S, EASED)
-            elif self.cost - int(self.S[L.ABSENT_NOW]) >= min(best, self.best):
+            elif back is not None and self.cost - int(self.S[L.ABSENT_NOW]) >= min(best, self.best):
+                self.adopt(self.rows if self.best <= best else back)
                 kernel.ease(self.D, self.S, EASED_MORE)
 
     def lower(self, steps: int, heat: float) -> None:
@@ -413,16 +420,15 @@ class _Search:
         is_long = len(self.arrays.stops) >= LONG_ROUTE * self.best.used
         if not is_long or LOOSE_UNTIL - began < self.clock.share_of(LEAST_LOOSE * count, self.best):
             return False
-        mean = self._mean_leg()
+        mean, begun = self._mean_leg(), self.best.best
         for lane in self.lanes:
             lane.forget_absences()
         while (done := self.clock.done) < LOOSE_UNTIL and not self.should_stop():
             heat = LOOSE_HEAT * mean * (COLD / LOOSE_HEAT) ** ((done - began) / (LOOSE_UNTIL - began))
             best = self.best.best
-            self._meet(
-                lambda lane, steps, heat=heat, best=best: lane.waver(steps, heat, mean, best),  # type: ignore[misc]
-                LOOSE_UNTIL,
-            )
+            # What it began from is the shape to get away from: back to nothing until a lane has served all again.
+            back = self.best.rows.copy() if best < begun else None
+            self._meet(partial(_Lane.waver, heat=heat, mean=mean, best=best, back=back), LOOSE_UNTIL)
             self._tell(is_last=False)
         for lane in self.lanes:
             lane.adopt(self.best.rows)
