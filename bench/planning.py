@@ -33,8 +33,10 @@ PEERS = PROJECT / ".servers" / "peers"
 PEERS_PYTHON = ("3.11", "3.12")
 """Those that every peer has a wheel for."""
 
-PEER_UNITS = 10_000
-"""Whole units in one of Li and Lim's distance, for peers that only know whole numbers or small ones."""
+PEER_UNITS = 5_000
+"""Whole units in one of Li and Lim's distance, for peers that only know whole numbers or small ones: with twice as many
+VROOM refuses 1,000 tasks.
+"""
 
 TOLERANCE = 1e-7
 """What adding doubles in another order may differ by."""
