@@ -113,6 +113,8 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
     assert {kept for kept, missing in eased if missing == 0} == {EASED}
     assert {kept for kept, missing in eased if missing} == {EASED_MORE}
     assert search(problem, Steps(60_000), lanes=1) == plan
+    # Lanes that go back to each other's best do so only where they meet: the same steps, the same plan.
+    assert search(problem, Steps(20_000)) == search(problem, Steps(20_000))
     costs.clear()
     search(long_routes(6), Steps(60_000), lanes=1)
     assert costs == []  # those are short

@@ -43,7 +43,8 @@ requests, in mean legs.
 
 EASE_STEPS, EASED, EASED_MORE = 0.2, 0.95, 0.8
 """After so many steps a request, what got dearer falls to the second where all is served. It falls to the third where,
-without all being served, a plan costs as much as the best that serves all; then that is gone back to.
+without all being served, a plan costs as much as the best that serves all, if that was found while loosening; then that
+is gone back to.
 """
 
 STOPS_TORN, LONGEST_STRING = 10.0, 10
