@@ -1,6 +1,7 @@
 """The compiled search, looked at from inside: what it finds in a route is what trying every place finds."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,16 @@ from services.dispatch.planning.problem import Objective, RoutingProblem, Stop, 
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import Arrays, Flat, Rows, new_state
-from services.dispatch.planning.search.run import EASED, EASED_MORE, _Lane, search
-from services.dispatch.planning.stop import Steps
+from services.dispatch.planning.search.run import (
+    EASED,
+    EASED_MORE,
+    ENOUGH_FOR_FEWER,
+    ENOUGH_STEPS,
+    _Lane,
+    _Search,
+    search,
+)
+from services.dispatch.planning.stop import ALL, Seconds, Steps
 from tests.strategies import simple_problems
 
 
@@ -120,6 +129,16 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
     assert costs == []  # those are short
     search(problem, Steps(3_000), lanes=1)
     assert costs == []  # there is no time for it
+
+
+@pytest.mark.parametrize(
+    ("objective", "enough"), [(Objective.PRICES, ENOUGH_STEPS), (Objective.VEHICLES_FIRST, ENOUGH_FOR_FEWER)]
+)
+def test_a_search_ends_by_itself_later_where_vehicles_count_first(objective: Objective, enough: int) -> None:
+    one = _Search(replace(long_routes(5), objective=objective), 0, None, None, 1, ALL)
+    one.run(Seconds(60), None, lambda: False)
+    assert 5 * enough <= one.clock.steps < 8 * enough
+    assert one.clock.seconds < 30
 
 
 def test_a_lane_wavers_for_all_the_steps_it_is_given() -> None:

@@ -59,8 +59,10 @@ HOT, COLD, FLEET_HEAT = 10.0, 0.1, 0.1
 NEAR_HEAT = 0.03
 """Where the distance phase begins when there is a plan in force to stay near to."""
 
-ENOUGH_STEPS = 60_000
-"""Steps a request after which a search has cooled down, however much time is left: more finds nothing."""
+ENOUGH_STEPS, ENOUGH_FOR_FEWER = 30_000, 60_000
+"""Steps a request after which a search has cooled down, however much time is left: more finds nothing. The second where
+vehicles count first, as the first part of the search is for fewer of them.
+"""
 
 LANE_STEPS = 500
 """Steps between two meetings of the lanes when steps are counted."""
@@ -244,12 +246,12 @@ class _Lane:
 class _Clock:
     """How much of the search is done: by the wall clock, or by steps."""
 
-    def __init__(self, stop: Limit, requests: int) -> None:
+    def __init__(self, stop: Limit, enough_steps: int) -> None:
         self.began = time.monotonic()
         self.is_timed = isinstance(stop, Seconds)
         self._seconds = stop.seconds if isinstance(stop, Seconds) else math.inf
         self._kept = 0.0
-        self._steps = ENOUGH_STEPS * requests if isinstance(stop, Seconds) else stop.steps
+        self._steps = enough_steps if isinstance(stop, Seconds) else stop.steps
         self.steps = 0
 
     @property
@@ -339,7 +341,9 @@ class _Search:
 
     def run(self, stop: Limit, watch: Watch | None, should_stop: Callable[[], bool]) -> Plan:
         """Search until it is time, telling each better plan."""
-        clock = _Clock(stop, len(self.problem.requests))
+        is_fleet_first = self.problem.objective is Objective.VEHICLES_FIRST
+        enough = ENOUGH_FOR_FEWER if is_fleet_first else ENOUGH_STEPS
+        clock = _Clock(stop, enough * len(self.problem.requests))
         self.clock, self.watch, self.should_stop = clock, watch, should_stop
         if self.has_start:
             # Kept before anything is tried: what a search begins from, its answer is never worse than.
@@ -361,7 +365,7 @@ class _Search:
             if self.best.absent:
                 self._fewer_absent(FLEET_SHARE)
             heat = NEAR_HEAT if self.near else HOT
-            if self.problem.objective is Objective.VEHICLES_FIRST and not self.near:
+            if is_fleet_first and not self.near:
                 self._fewer_vehicles(FLEET_SHARE)
                 if not self.best.absent and not self.has_start and self._loosen():
                     heat = LOWERED_HEAT
