@@ -15,10 +15,13 @@ from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import Arrays, Flat, Rows, new_state
 from services.dispatch.planning.search.run import (
+    COLD,
     EASED,
     EASED_MORE,
     ENOUGH_FOR_FEWER,
     ENOUGH_STEPS,
+    HOT,
+    MEETINGS,
     _Lane,
     _Search,
     search,
@@ -137,8 +140,24 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
 def test_a_search_ends_by_itself_later_where_vehicles_count_first(objective: Objective, enough: int) -> None:
     one = _Search(replace(long_routes(5), objective=objective), 0, None, None, 1, ALL)
     one.run(Seconds(60), None, lambda: False)
-    assert 5 * enough <= one.clock.steps < 8 * enough
+    assert 5 * enough <= one.clock.steps < 5 * enough + 100
     assert one.clock.seconds < 30
+
+
+@pytest.mark.parametrize("objective", Objective)
+def test_a_search_that_is_soon_over_has_all_its_phases(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A step of so few requests takes a microsecond: all of them fit into the time between two meetings.
+    heats, lower = [], _Lane.lower
+
+    def lowered(lane: _Lane, steps: int, heat: float) -> None:
+        heats.append(heat)
+        lower(lane, steps, heat)
+
+    monkeypatch.setattr(_Lane, "lower", lowered)
+    _Search(replace(long_routes(2), objective=objective), 0, None, None, 1, ALL).run(Seconds(60), None, lambda: False)
+    assert len(heats) > MEETINGS // 2
+    assert heats == sorted(heats, reverse=True)
+    assert heats[-1] < 1.2 * heats[0] * COLD / HOT
 
 
 def test_a_lane_wavers_for_all_the_steps_it_is_given() -> None:

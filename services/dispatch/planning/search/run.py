@@ -67,8 +67,10 @@ vehicles count first, as the first part of the search is for fewer of them.
 LANE_STEPS = 500
 """Steps between two meetings of the lanes when steps are counted."""
 
-MEETING_SECONDS = 0.06
-"""Time between two meetings of the lanes when the clock counts."""
+MEETING_SECONDS, MEETINGS = 0.06, 100
+"""Time between two meetings of the lanes when the clock counts, and how many there are at least until a search has
+cooled down: where steps are quick, that is over before much time has passed.
+"""
 
 TELL_SECONDS = 0.25
 """Better plans are told at most this often."""
@@ -282,10 +284,11 @@ class _Clock:
 
     def steps_for(self, lane: _Lane, until: float) -> int:
         """How many steps a lane makes before the next meeting, `until` that share of the search at most."""
+        left = math.ceil(self._steps * until) - self.steps
         if not self.is_timed:
-            return max(1, min(LANE_STEPS, math.ceil(self._steps * until) - self.steps))
+            return max(1, min(LANE_STEPS, left))
         seconds = min(MEETING_SECONDS, max(0.002, self._seconds * until - self.seconds))
-        return max(10, int(lane.steps_a_second * seconds))
+        return max(10, min(int(lane.steps_a_second * seconds), left, self._steps // MEETINGS))
 
 
 @dataclass
