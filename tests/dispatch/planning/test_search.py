@@ -196,6 +196,59 @@ def test_absences_are_eased_to_a_share() -> None:
     assert lane.S[places].tolist() == [0, 5, 500]
 
 
+def where_one_is_in_the_way_of_another(elsewhere: int) -> tuple[RoutingProblem, Plan]:
+    """A place where one vehicle alone may serve "new", as soon as "old" goes to the spare one; many others far away.
+
+    Return it with a plan of all but "new".
+    """
+    apart = 20_000 * np.abs(np.arange(elsewhere + 1)[:, None] - np.arange(elsewhere + 1)[None, :])
+    vehicles = tuple(Vehicle(f"v{k}", k, k, 0, 9_000) for k in range(elsewhere + 1))
+    others = tuple(pair(f"r{k}", Stop(k, 1_000, 1_000, 60), Stop(k, 2_000, 2_000, 60)) for k in range(1, elsewhere + 1))
+    old, new = (
+        pair(name, Stop(0, 1_000, 1_000, 60), Stop(0, 2_000, 2_000, 60), allowed_vehicles=frozenset(may))
+        for name, may in (("old", ["v0", "spare"]), ("new", ["v0"]))
+    )
+    before = RoutingProblem(
+        points=tuple(f"p{k}" for k in range(elsewhere + 1)),
+        requests=(replace(old, allowed_vehicles=frozenset({"v0"})), *others),
+        vehicles=vehicles,
+        travel_seconds=apart,
+        travel_metres=apart,
+    )
+    now = replace(before, requests=(old, new, *others), vehicles=(*vehicles, Vehicle("spare", 0, 0, 0, 9_000)))
+    return now, search(before, Steps(1))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_room_is_soon_made_for_what_is_absent_however_much_there_is_elsewhere(seed: int) -> None:
+    problem, plan = where_one_is_in_the_way_of_another(200)
+    arrays = Arrays(problem)
+    rows = arrays.rows_of(plan)
+    placing, loosening = _Lane(arrays, seed, 0), _Lane(arrays, seed, 1)
+    for lane in (placing, loosening):
+        kernel.read(lane.D, lane.S, rows)
+        assert lane.absent == 1
+    assert placing.place(40, 0.1)
+    loosening.loosen(80, 0.1, 1, 100)
+    assert loosening.absent == 0
+
+
+def test_ruins_towards_what_is_absent_tear_what_is_near_to_it() -> None:
+    problem, plan = where_one_is_in_the_way_of_another(50)
+    lane = _Lane(Arrays(problem), 0, 0)
+    rows = lane.rows.copy()
+    kernel.read(lane.D, lane.S, Arrays(problem).rows_of(plan))
+    kernel.write(lane.D, lane.S, rows)
+    torn: dict[float, set[int]] = {0.0: set(), 1.0: set()}
+    for towards, seen in torn.items():
+        for _ in range(100):
+            kernel.read(lane.D, lane.S, rows)
+            kernel._ruin(lane.D, lane.S, 1.0, 2, towards)  # one string
+            seen.update(request for request in range(52) if not lane.serves(request))
+    assert torn[1.0] == {0, 1}
+    assert len(torn[0.0]) > 25
+
+
 @settings(deadline=None)
 @given(simple_problems(), st.integers(0, 9), st.integers(1, 1 << 20), st.integers(1, 1 << 10))
 def test_what_is_loosened_loses_no_request_and_is_worth_what_it_says(

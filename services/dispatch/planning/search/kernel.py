@@ -165,6 +165,11 @@ BY_CHANCE, BY_ABSENCES, LOCKED_FIRST = 0, 8, 9
 CONSTRUCT, LOWER, SQUEEZE, LOOSEN = range(4)
 """What `work` can do."""
 
+TOWARDS_ABSENT, OFTEN_ABSENT_FIRST = 0.6, 0.25
+"""Where all is to be served: how often room is made around what is absent, and how often what was absent most is put
+back first.
+"""
+
 WHOLE_ROUTES = 0.01
 """How often all of a route is torn out where using a vehicle costs something."""
 
@@ -1036,15 +1041,19 @@ def _tear(D: Any, S: Any, vehicle: Any, position: Any, count: Any, skipped: Any)
 
 
 @compiled
-def _ruin(D: Any, S: Any, stops_wanted: Any, longest: Any) -> None:
-    """Tear strings of stops out of the routes around a stop drawn by chance."""
+def _ruin(D: Any, S: Any, stops_wanted: Any, longest: Any, towards_absent: Any) -> None:
+    """Tear strings of stops out of the routes around a stop drawn by chance: as often as said, one that is absent."""
     stops = D[N_STOPS]
     seed = -1
-    for _ in range(50):
-        node = _below(S, stops)
-        if _served_by(S, D[_node(D, node) + REQUEST]) >= 0:
-            seed = node
-            break
+    if S[N_ABSENT] > 0 and towards_absent > 0.0 and _chance(S) < towards_absent:
+        what = _request(D, S[S[ABSENT] + _below(S, S[N_ABSENT])])
+        seed = D[what + FIRST] + _below(S, D[what + LAST] - D[what + FIRST])
+    else:
+        for _ in range(50):
+            node = _below(S, stops)
+            if _served_by(S, D[_node(D, node) + REQUEST]) >= 0:
+                seed = node
+                break
     if seed < 0:
         return
     mean = max(1.0, (stops - 2 * S[N_ABSENT]) / max(1, S[N_USED]))
@@ -1319,14 +1328,15 @@ def work(
     elif mode == LOOSEN:
         now = _loose(D, S, bearable, dearer)
     weight = _weight(S)
+    wants_all = mode in (SQUEEZE, LOOSEN)
     for _ in range(steps):
         if mode == SQUEEZE and S[N_ABSENT] == 0:
             break
         by = LOCKED_FIRST
         if mode != CONSTRUCT:
             S[STEPS_DONE] += 1
-            _ruin(D, S, stops_wanted, longest)
-            by = BY_ABSENCES if mode == SQUEEZE and _chance(S) < 0.25 else _order(S)
+            _ruin(D, S, stops_wanted, longest, TOWARDS_ABSENT if wants_all else 0.0)
+            by = BY_ABSENCES if wants_all and _chance(S) < OFTEN_ABSENT_FIRST else _order(S)
         opens_freely = mode == LOOSEN or (mode == LOWER and S[N_OLD_ABSENT] > 0 and _chance(S) < OPENS_FREELY)
         _recreate(D, S, by, blink, opens_freely, bearable, dearer)
         bar = now - heat * np.log(_chance(S) + 1e-300)
