@@ -163,28 +163,30 @@ def test_a_search_that_is_soon_over_has_all_its_phases(objective: Objective, mon
 def test_a_lane_wavers_for_all_the_steps_it_is_given() -> None:
     lane = _Lane(Arrays(long_routes(24)), 0, 0)
     lane.construct()
-    lane.waver(50, 1.0, 100.0, lane.best, None)
+    lane.waver(50, 1.0, 100.0, 0, None)
     assert lane.S[L.STEPS_DONE] == 50
 
 
-def test_a_lane_that_got_nowhere_goes_back_to_the_best_of_all_or_its_own() -> None:
+def test_a_lane_that_got_nowhere_goes_back_to_its_own_best_or_as_long_as_it_has_none_to_the_others() -> None:
     arrays = Arrays(long_routes(24))
     first, second = lanes = _Lane(arrays, 0, 0), _Lane(arrays, 0, 1)
     for lane, steps in zip(lanes, (1, 2_000), strict=True):
         lane.construct()
         lane.lower(steps, 1.0)
-    own, back = first.rows.copy(), second.rows.copy()
-    shorter = second.best
-    assert shorter < first.best
-    first.waver(50, 1.0, 0.0, shorter, None)  # absences cost next to nothing: none is worth serving
+    own, other = first.rows.copy(), (second.best, second.rows.copy())
+    begun, shorter = first.best, second.best
+    assert shorter < begun
+    first.waver(50, 1.0, 0.0, begun, None)  # absences cost next to nothing: none is worth serving
     assert first.absent > 0
     assert (first.rows == own).all()
     # Every plan costs more than nothing, so from none of them anything better comes.
-    first.waver(50, 1.0, 0.0, -1, back)
+    first.waver(20, 1.0, 0.0, begun, (-1, other[1]))
     assert first.absent == 0
     assert first.cost == first.best <= shorter
-    second.best = 0  # as above
-    second.waver(50, 1.0, 0.0, 0, own)  # no lane has a better one than its own
+    second.waver(20, 1.0, 0.0, begun, None)
+    assert second.absent > 0
+    second.best = -1  # as above
+    second.waver(20, 1.0, 0.0, begun, (-1, own))
     assert second.cost == shorter
 
 

@@ -28,7 +28,7 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
-LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 25, 0.75, 250
+LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 25, 0.9, 250
 """With so many stops a vehicle, a search hardly leaves the shape that it begins with. So that is loosened up to that
 share of the time, if there is time for so many steps a request.
 """
@@ -182,22 +182,23 @@ class _Lane:
         """Lower the cost for so many steps while requests may be absent; keep what is best of what serves all."""
         self.best = int(self._work(kernel.LOOSEN, steps, heat, bearable, dearer))
 
-    def waver(self, steps: int, heat: float, mean: float, best: int, back: Rows | None) -> None:
+    def waver(self, steps: int, heat: float, mean: float, begun: int, other: tuple[int, Rows] | None) -> None:
         """Loosen for so many steps, prices of absences falling whenever all is served.
 
         From a plan that costs as much as the best that serves all and yet does not, nothing better comes. There prices
-        fall more, and it goes on from that best: its own, or where that costs more than `best`, from `back`. With no
-        `back` it goes on as it is.
+        fall more, and it goes on from that best: its own, once that costs less than what was `begun` with, else the
+        best of the others. As long as there is neither, it goes on as it is.
         """
         count = int(self.D[L.N_REQUESTS])
         each = max(20, int(EASE_STEPS * count))
         bearable, dearer = max(1, int(BEARABLE * mean)), max(1, int(DEARER * mean / count))
         for done in range(0, steps, each):
             self.loosen(min(each, steps - done), heat, bearable, dearer)
+            back = (self.best, self.rows) if self.best < begun else other
             if not self.absent:
                 kernel.ease(self.D, self.S, EASED)
-            elif back is not None and self.cost - int(self.S[L.ABSENT_NOW]) >= min(best, self.best):
-                self.adopt(self.rows if self.best <= best else back)
+            elif back and self.cost - int(self.S[L.ABSENT_NOW]) >= back[0]:
+                self.adopt(back[1])
                 kernel.ease(self.D, self.S, EASED_MORE)
 
     def lower(self, steps: int, heat: float) -> None:
@@ -433,10 +434,10 @@ class _Search:
             lane.forget_absences()
         while (done := self.clock.done) < LOOSE_UNTIL and not self.should_stop():
             heat = LOOSE_HEAT * mean * (COLD / LOOSE_HEAT) ** ((done - began) / (LOOSE_UNTIL - began))
-            best = self.best.best
+            best = self.best
             # What it began from is the shape to get away from: back to nothing until a lane has served all again.
-            back = self.best.rows.copy() if best < begun else None
-            self._meet(partial(_Lane.waver, heat=heat, mean=mean, best=best, back=back), LOOSE_UNTIL)
+            other = (best.best, best.rows.copy()) if best.best < begun else None
+            self._meet(partial(_Lane.waver, heat=heat, mean=mean, begun=begun, other=other), LOOSE_UNTIL)
             self._tell(is_last=False)
         for lane in self.lanes:
             lane.adopt(self.best.rows)
