@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
-from services.dispatch.planning.plan import Plan, cost
+from services.dispatch.planning.plan import Plan, cost, is_equipped
 from services.dispatch.planning.problem import Objective, RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
-from services.dispatch.planning.search.arrays import Arrays, Flat, Rows, new_state
+from services.dispatch.planning.search.arrays import MOST_NARROW, Arrays, Flat, Rows, new_state
 from services.dispatch.planning.search.run import (
     COLD,
     EASED,
@@ -69,7 +70,8 @@ def test_the_cheapest_place_in_a_route_is_found_and_none_below_a_bound(problem: 
     for request in range(len(problem.requests)):
         pickup = int(D[D[L.REQUESTS] + request * L.REQUEST_WIDTH + L.FIRST])
         for vehicle in range(len(problem.vehicles)):
-            if kernel._served_by(S, request) == vehicle or not D[D[L.MAY] + request * D[L.N_VEHICLES] + vehicle]:
+            may = is_equipped(problem, problem.vehicles[vehicle], problem.requests[request].id)
+            if kernel._served_by(S, request) == vehicle or not may:
                 continue
             least = min(prices_of_all_places(arrays, rows, vehicle, pickup), default=L.INFINITE)
             for bound in (-7, least // 2, least, *([least + 1] if least < L.INFINITE else [])):
@@ -81,6 +83,56 @@ def test_the_cheapest_place_in_a_route_is_found_and_none_below_a_bound(problem: 
             if place >= 0:
                 assert kernel._best_pair(D, S, vehicle, request, least) == (least, -1)
                 assert kernel._best_pair(D, S, vehicle, request, least + 1) == (least, place)
+
+
+@settings(deadline=None)
+@given(simple_problems(), st.integers(0, 9))
+def test_matrices_of_wide_numbers_give_the_same_plan_as_of_narrow_ones(problem: RoutingProblem, seed: int) -> None:
+    assume(problem.requests and problem.vehicles)
+    narrow = search(problem, Steps(20), seed)
+    with patch("services.dispatch.planning.search.arrays.MOST_NARROW", -1):
+        assert not Arrays(problem).data[L.IS_NARROW]
+        assert search(problem, Steps(20), seed) == narrow
+
+
+def test_legs_that_are_too_long_for_narrow_numbers_are_ridden_as_well() -> None:
+    problem = long_routes(5)
+    times = 2**22
+    stretched = replace(
+        problem,
+        requests=tuple(
+            pair(request.id, stretch(request.pickups[0], times), stretch(request.drops[0], times))
+            for request in problem.requests
+        ),
+        vehicles=tuple(replace(vehicle, shift_end_seconds=200_000 * times) for vehicle in problem.vehicles),
+        travel_seconds=problem.travel_seconds * times,
+        travel_metres=problem.travel_metres * times,
+    )
+    assert stretched.travel_seconds.max() > MOST_NARROW
+    assert not Arrays(stretched).data[L.IS_NARROW]
+    assert Arrays(problem).data[L.IS_NARROW]
+    plan = search(stretched, Steps(500))
+    assert check(stretched, plan) == []
+    assert cost(stretched, plan) == pytest.approx(times * cost(problem, search(problem, Steps(500))), rel=1e-3)
+
+
+def test_a_request_is_first_tried_in_vehicles_that_call_near_either_of_its_stops() -> None:
+    problem = long_routes(40)
+    D = Arrays(problem).data
+    near = D[D[L.NEAR_REQUESTS] :][: 40 * D[L.NEAR_REQUESTS_WIDTH]].reshape(40, -1)
+    for request in range(40):
+        requests: set[int] = set()
+        for stop in (2 * request + 1, 2 * request + 2):  # stop n of the problem stands at point n
+            apart = np.delete(problem.travel_seconds[stop], [0, stop])
+            others = np.delete(np.arange(81), [0, stop])
+            requests.update((others[np.argsort(apart, kind="stable")][: kernel.NEAR_STOPS] - 1) // 2)
+        assert {each for each in near[request].tolist() if each >= 0} == requests
+
+
+def stretch(stop: Stop, times: int) -> Stop:
+    return Stop(
+        stop.point, stop.window_start_seconds * times, stop.window_end_seconds * times, stop.duration_seconds * times
+    )
 
 
 def long_routes(requests: int) -> RoutingProblem:

@@ -16,6 +16,9 @@ from services.dispatch.planning.search import layout as L  # noqa: N812 - fields
 NEIGHBOURS = 120
 """How many of a stop's nearest stops its neighbourhood may reach."""
 
+MOST_NARROW = 2**31 - 1
+"""The largest number of a matrix that stands in half the room."""
+
 MOST_CELLS = 4_000_000
 """Room for routes in memory, in positions; only absurdly long routes among thousands of vehicles ever meet it."""
 
@@ -165,6 +168,7 @@ def new_state(arrays: Arrays, seed: int) -> Flat:
         **dict.fromkeys((L.DROP_PRICE, L.LEAST_DROP, L.NOT_BEFORE), width + 3),
         **dict.fromkeys((L.TRIAL, L.TRIAL_LEG, L.TRIAL_START, L.TRIAL_BEST), width + 3),
         L.PLACE_OF: int(D[L.N_NODES]),
+        L.RIDES: L.RIDE_WIDTH * int(D[L.N_NODES]),
     }
     S = np.zeros(L.S_HEAD + sum(lengths.values()), np.int64)
     place = L.S_HEAD
@@ -207,9 +211,12 @@ def _flatten(arrays: Arrays, near: Near | None) -> Flat:
     tables.add(L.NODES, nodes)
     tables.add(L.REQUESTS, told)
     tables.add(L.VEHICLES, owns)
-    tables.add(L.MAY, _may(problem, classed))
+    may = _bits(_may(problem, classed))
+    tables.add(L.MAY, may)
     tables.add(L.EXTRA, was.extra)
     tables.add(L.NEAR, near_stops)
+    near_requests = _near_requests(told, near_stops, nodes[: len(arrays.stops), L.REQUEST])
+    tables.add(L.NEAR_REQUESTS, near_requests)
     has_range = any(vehicle.range_metres is not None for vehicle in vehicles)
     tables.add(L.METRES, problem.travel_metres if has_range else np.zeros(0, np.int64))
     tables.add(L.GROUP_MOST, np.array([problem.most(share) for share in problem.shares], np.int64))
@@ -232,7 +239,7 @@ def _flatten(arrays: Arrays, near: Near | None) -> Flat:
             (told[:, L.RIDE_LIMIT] >= 0).any() or nodes[:, L.LATE].any() or moved_minute or owns[:, L.TOLD].any()
         ),
         L.HAS_RANGE: has_range, L.HAS_CLOSURES: bool(closures), L.HAS_EXTRA: was.extra.any(),
-        L.MOVED_MINUTE: moved_minute,
+        L.MOVED_MINUTE: moved_minute, L.MAY_WIDTH: may.shape[1], L.NEAR_REQUESTS_WIDTH: near_requests.shape[1],
     }  # fmt: skip
     for field, value in head.items():
         tables.head[field] = int(value)
@@ -255,6 +262,14 @@ class _Tables:
         self._parts.append(np.ascontiguousarray(table, dtype=np.int64).reshape(-1))
         self._place += table.size
         return place
+
+    def add_matrix(self, matrix: NDArray[np.int64]) -> int:
+        """Add a matrix, two numbers in the room of one where all are narrow; return its place, counted in them."""
+        if not self.head[L.IS_NARROW]:
+            return self.add(None, matrix)
+        halves = np.zeros(matrix.size + matrix.size % 2, np.int32)
+        halves[: matrix.size] = matrix.reshape(-1)
+        return 2 * self.add(None, halves.view(np.int64))
 
     def joined(self) -> Flat:
         return np.concatenate([self.head, *self._parts])
@@ -303,7 +318,7 @@ def _nodes(arrays: Arrays, dimensions: int, closures: list[int], was: _Before) -
         nodes[node] = (
             stop.point, stop.window_start_seconds, stop.last_seconds, stop.window_end_seconds,
             stop.late_price if stop.latest_seconds is not None else 0, stop.duration_seconds, L.STOP, number,
-            begins, len(closures), was.starts.get(node, -L.INFINITE), *loads,
+            node == 0 or stops[node - 1][0] != number, begins, len(closures), was.starts.get(node, -L.INFINITE), *loads,
         )  # fmt: skip
     for node, (_, rest) in enumerate(arrays.breaks, start=len(stops)):
         nodes[node, [L.OPENS, L.CLOSES, L.BUSY]] = (
@@ -410,19 +425,18 @@ def _add_travel(
 
     Ride seconds row = from, then row = to, prices the same way; what is equal is there once.
     """
+    ridden = [-(-problem.travel_seconds * permille // 1000) for permille in profiles]
+    prices = [problem.prices.ride_second * each + problem.prices.ride_metre * problem.travel_metres for each in ridden]
+    tables.head[L.IS_NARROW] = all(matrix.max(initial=0) <= MOST_NARROW for matrix in (*ridden, *prices))
     places = []
-    prices: list[NDArray[np.int64]] = []
-    for permille in profiles:
-        seconds = -(-problem.travel_seconds * permille // 1000)
-        price = problem.prices.ride_second * seconds + problem.prices.ride_metre * problem.travel_metres
-        here = tables.add(None, seconds)
-        there = here if np.array_equal(seconds, seconds.T) else tables.add(None, seconds.T)
+    for seconds, price in zip(ridden, prices, strict=True):
+        here = tables.add_matrix(seconds)
+        there = here if np.array_equal(seconds, seconds.T) else tables.add_matrix(seconds.T)
         if np.array_equal(seconds, price):
             places.append([here, there, here, there])
         else:
-            paid = tables.add(None, price)
-            places.append([here, there, paid, paid if np.array_equal(price, price.T) else tables.add(None, price.T)])
-        prices.append(price)
+            paid = tables.add_matrix(price)
+            places.append([here, there, paid, paid if np.array_equal(price, price.T) else tables.add_matrix(price.T)])
     return places, prices[0]
 
 
@@ -441,6 +455,27 @@ def _neighbours(stops: Sequence[Any], price: NDArray[np.int64]) -> NDArray[np.in
         found = np.argpartition(apart, width - 1)[:width]
         near[node] = found[np.argsort(apart[found], kind="stable")]
     return near
+
+
+def _bits(table: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return each row as bits, the first in the lowest, 64 of them a number."""
+    wide = np.zeros((table.shape[0], -(-max(1, table.shape[1]) // 64) * 64), np.bool_)
+    wide[:, : table.shape[1]] = table
+    return np.packbits(wide, axis=1, bitorder="little").view(np.int64)
+
+
+def _near_requests(
+    told: NDArray[np.int64], near_stops: NDArray[np.int64], request_of: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return for each request those that the stops nearest to its own belong to; -1 where there are no more."""
+    found = []
+    for first, last in told[:, [L.FIRST, L.LAST]]:
+        stops = near_stops[first:last, : kernel.NEAR_STOPS]
+        found.append(list(dict.fromkeys(request_of[stops[stops >= 0]].tolist())))
+    table = np.full((len(told), max(1, max(map(len, found), default=0))), -1, np.int64)
+    for r, requests in enumerate(found):
+        table[r, : len(requests)] = requests
+    return table
 
 
 def _alike(problem: RoutingProblem, v: int) -> tuple[Any, ...]:

@@ -27,7 +27,10 @@ from services.dispatch.planning.search.layout import (
     BALANCE,
     BELOW_SHARE,
     BREAK,
+    BROUGHT,
     BUSY,
+    CAME_BY,
+    CAME_FROM,
     CAPACITY,
     CLASS,
     CLOCK,
@@ -63,6 +66,8 @@ from services.dispatch.planning.search.layout import (
     HUBS,
     IN_LIMIT,
     INFINITE,
+    IS_FIRST,
+    IS_NARROW,
     KEY,
     KIND,
     LAST,
@@ -83,6 +88,7 @@ from services.dispatch.planning.search.layout import (
     MARK,
     MARKS,
     MAY,
+    MAY_WIDTH,
     METRES,
     MOVED_MINUTE,
     N_ABSENT,
@@ -100,6 +106,8 @@ from services.dispatch.planning.search.layout import (
     N_VEHICLES,
     NEAR,
     NEAR_MARK,
+    NEAR_REQUESTS,
+    NEAR_REQUESTS_WIDTH,
     NEAR_WIDTH,
     NEXT,
     NODE,
@@ -124,7 +132,11 @@ from services.dispatch.planning.search.layout import (
     REQUEST_STATE,
     REQUEST_WIDTH,
     REQUESTS,
+    RIDDEN_PRICE,
+    RIDDEN_SECONDS,
     RIDE_LIMIT,
+    RIDE_WIDTH,
+    RIDES,
     RNG,
     SECONDS,
     SECONDS_TO,
@@ -184,21 +196,27 @@ these can serve it, or where there are so few.
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def _place(_typing: Any, table: Any) -> Any:
-    """Return where an array's numbers stand, for the length of a call: its caller keeps the array.
+def _standing(number: Any) -> Any:
+    """Return what tells where an array's numbers stand, as numbers of this width.
 
-    Read there, no index is turned round and no owner counted, which took a large part of the time.
+    That holds for the length of a call: its caller keeps the array. Read there, no index is turned round and no owner
+    counted, which took a large part of the time.
     """
 
-    def built(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if isinstance(table, types.Array):
-            return context.make_array(table)(context, builder, arguments[0]).data
-        return arguments[0]
+    def place(_typing: Any, table: Any) -> Any:
+        def built(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            at = arguments[0]
+            if isinstance(table, types.Array):
+                at = context.make_array(table)(context, builder, at).data
+            return builder.bitcast(at, context.get_value_type(pointer))
 
-    return types.CPointer(types.int64)(table), built  # type: ignore[no-untyped-call]
+        pointer = types.CPointer(number)  # type: ignore[no-untyped-call]
+        return pointer(table), built
+
+    return intrinsic(place)
 
 
-_bare: Any = intrinsic(_place)
+_bare, _narrow = _standing(types.int64), _standing(types.int32)
 
 
 # -- where things are --------------------------------------------------------------------------------------------------
@@ -237,6 +255,14 @@ def _slot_of(S: Any, vehicle: Any) -> Any:
 @compiled
 def _served_by(S: Any, request: Any) -> Any:
     return S[S[REQUEST_STATE] + 4 * request + VEHICLE_OF]
+
+
+@compiled
+def _leg(D: Any, place: Any) -> Any:
+    """Return a number of a matrix; most fit in half a number's room, and what is read most should be small."""
+    if D[IS_NARROW]:
+        return np.int64(_narrow(D)[place])
+    return D[place]
 
 
 @compiled
@@ -417,8 +443,15 @@ def _refresh(D: Any, S: Any, vehicle: Any, slot: Any) -> Any:
             S[position + LEG] = 0
         else:
             there = D[at + POINT]
-            leg = D[seconds + here * points + there]
-            ridden = D[price + here * points + there]
+            # As it was ridden last, if it came from there too: a look into the matrix takes longer than all else here.
+            ride = S[RIDES] + RIDE_WIDTH * S[position + NODE]
+            if S[ride + CAME_FROM] == here and S[ride + CAME_BY] == seconds:
+                leg, ridden = S[ride + RIDDEN_SECONDS], S[ride + RIDDEN_PRICE]
+            else:
+                leg = _leg(D, seconds + here * points + there)
+                ridden = _leg(D, price + here * points + there)
+                S[ride + CAME_FROM], S[ride + CAME_BY] = here, seconds
+                S[ride + RIDDEN_SECONDS], S[ride + RIDDEN_PRICE] = leg, ridden
             S[position + LEG] = leg
             total += ridden
             if D[HAS_RANGE]:
@@ -433,10 +466,10 @@ def _refresh(D: Any, S: Any, vehicle: Any, slot: Any) -> Any:
                 begin = max(clock + leg, D[at + OPENS])
                 if D[HAS_CLOSURES]:
                     begin = _opens(D, S[position + NODE], begin)
-                request = _request(D, D[at + REQUEST])
-                if S[position + NODE] == D[request + FIRST]:
+                if D[at + IS_FIRST]:
                     served += 1
-                    mask |= D[request + HUBS]
+                    if D[N_HUBS]:
+                        mask |= D[_request(D, D[at + REQUEST]) + HUBS]
             else:
                 S[row + HOME_AT] = k
                 begin = clock + leg
@@ -613,7 +646,7 @@ def _goes_on(D: Any, S: Any, position: Any, clock: Any, ride: Any) -> Any:
         clock += D[at + BUSY]
         position += D[POSITION_WIDTH]
         at = _node(D, S[position + NODE])
-    return clock + D[ride + D[at + POINT]] <= S[position + LATEST]
+    return clock + _leg(D, ride + D[at + POINT]) <= S[position + LATEST]
 
 
 @compiled
@@ -636,9 +669,9 @@ def _tried(D: Any, S: Any, vehicle: Any, length: Any) -> Any:
             begin = max(clock, D[at + OPENS])
         else:
             there = D[at + POINT]
-            leg = D[D[own + SECONDS] + here * points + there]
+            leg = _leg(D, D[own + SECONDS] + here * points + there)
             S[legs + k] = leg
-            total += D[D[own + PRICE] + here * points + there]
+            total += _leg(D, D[own + PRICE] + here * points + there)
             if D[HAS_RANGE]:
                 metres += D[D[METRES] + here * points + there]
             here = there
@@ -707,7 +740,7 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
     pickup_closes, drop_closes = D[up + CLOSES], D[down + CLOSES]
     pickup_opens, drop_opens = D[up + OPENS], D[down + OPENS]
     pickup_busy, drop_busy = D[up + BUSY], D[down + BUSY]
-    across, across_seconds = D[price_at + to], D[seconds_at + to]
+    across, across_seconds = _leg(D, price_at + to), _leg(D, seconds_at + to)
     dimensions = D[DIMENSIONS]
     has_closures = D[HAS_CLOSURES]
     is_rich = D[HAS_SLOW] or D[HAS_RANGE]
@@ -731,7 +764,11 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
             S[drop_price + k] = INFINITE
             S[least + k] = S[least + k + 1]
         else:
-            more = D[price_to_drop + S[position + HERE]] + D[price_drop + S[position + NEXT]] - S[position + LEG_PRICE]
+            more = (
+                _leg(D, price_to_drop + S[position + HERE])
+                + _leg(D, price_drop + S[position + NEXT])
+                - S[position + LEG_PRICE]
+            )
             S[drop_price + k] = more
             S[least + k] = min(S[least + k + 1], more)
     for k in range(first_drop):
@@ -746,13 +783,13 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
         if S[position + width + LATEST] < pickup_opens:
             continue
         here = S[position + HERE]
-        clock += D[seconds_to_at + here]
+        clock += _leg(D, seconds_to_at + here)
         if clock > pickup_closes:
             continue
-        coming = D[price_to_at + here] - S[position + LEG_PRICE]
+        coming = _leg(D, price_to_at + here) - S[position + LEG_PRICE]
         following = S[position + NEXT]
-        straight = coming + across + D[price_drop + following]
-        added = coming + D[price_at + following]
+        straight = coming + across + _leg(D, price_drop + following)
+        added = coming + _leg(D, price_at + following)
         if min(straight, added + S[least + i + 1]) - slack >= best:
             continue
         fits = True
@@ -796,7 +833,7 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
                     clock += D[at_node + BUSY]
                 else:
                     if is_at_pickup:
-                        clock += D[seconds_at + D[at_node + POINT]]
+                        clock += _leg(D, seconds_at + D[at_node + POINT])
                         is_at_pickup = False
                     else:
                         clock += S[position + LEG]
@@ -818,7 +855,7 @@ def _best_pair(D: Any, S: Any, vehicle: Any, request: Any, bound: Any) -> Any:
                 break
             added_both = straight if is_at_pickup else added + S[drop_price + j]
             if added_both - slack < best:
-                there = clock + (across_seconds if is_at_pickup else D[seconds_to_drop + S[position + HERE]])
+                there = clock + (across_seconds if is_at_pickup else _leg(D, seconds_to_drop + S[position + HERE]))
                 if there <= drop_closes:
                     there = max(there, drop_opens)
                     if has_closures:
@@ -1135,17 +1172,32 @@ def _sort_absent(D: Any, S: Any, by: Any) -> None:
 def _mark_near(D: Any, S: Any, request: Any) -> None:
     """Mark the vehicles that call at stops near to those of a request."""
     S[MARKS] += 1
-    what = _request(D, request)
-    width = D[NEAR_WIDTH]
+    near, width = D[NEAR_REQUESTS] + request * D[NEAR_REQUESTS_WIDTH], D[NEAR_REQUESTS_WIDTH]
+    for k in range(near, near + width):
+        if D[k] < 0:
+            break
+        vehicle = _served_by(S, D[k])
+        if vehicle >= 0:
+            S[S[NEAR_MARK] + vehicle] = S[MARKS]
+
+
+@compiled
+def _bring(D: Any, S: Any, request: Any) -> None:
+    """Read the rows of prices that placing a request will read here and there, one after another: that is quicker.
+
+    They are those of the first vehicle that is active; others may have their own.
+    """
+    own, what = _vehicle(D, S[S[ACTIVE]]), _request(D, request)
+    points, step = D[N_POINTS], 16 if D[IS_NARROW] else 8  # of each line of the processor's memory, one number
+    brought = 0
     for node in range(D[what + FIRST], D[what + LAST]):
-        row = D[NEAR] + node * width
-        for k in range(min(width, NEAR_STOPS)):
-            other = D[row + k]
-            if other < 0:
-                break
-            vehicle = _served_by(S, D[_node(D, other) + REQUEST])
-            if vehicle >= 0:
-                S[S[NEAR_MARK] + vehicle] = S[MARKS]
+        at = D[_node(D, node) + POINT] * points
+        for place in range(D[own + PRICE] + at, D[own + PRICE] + at + points, step):
+            brought += _leg(D, place)
+        if D[own + PRICE_TO] != D[own + PRICE]:
+            for place in range(D[own + PRICE_TO] + at, D[own + PRICE_TO] + at + points, step):
+                brought += _leg(D, place)
+    S[BROUGHT] = brought  # what nobody used would not be read
 
 
 @compiled
@@ -1162,6 +1214,7 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_freely: Any, bearable: 
     still = 0
     for k in range(count):
         request = S[absent + k]
+        may = D[MAY] + request * D[MAY_WIDTH]
         price_of_absence = D[_request(D, request) + ABSENT_PRICE]
         most = price_of_absence
         if bearable > 0:
@@ -1170,15 +1223,16 @@ def _recreate(D: Any, S: Any, by: Any, blink: Any, opens_freely: Any, bearable: 
         is_near_only = S[N_ACTIVE] > FEW_VEHICLES
         if is_near_only:
             _mark_near(D, S, request)
+        _bring(D, S, request)
         for _ in range(4):
             best, best_vehicle = most, -1
             empties = 0
             for a in range(S[N_ACTIVE]):
                 vehicle = S[active + a]
-                if not D[D[MAY] + request * vehicles + vehicle]:
-                    continue
                 row = _slot(S, _slot_of(S, vehicle))
                 if is_near_only and S[row + SERVED] > 0 and S[S[NEAR_MARK] + vehicle] != S[MARKS]:
+                    continue
+                if not D[may + (vehicle >> 6)] >> (vehicle & 63) & 1:
                     continue
                 if S[row + SERVED] == 0:
                     # Of vehicles that are alike, one unused is tried.
