@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan, cost, is_equipped
-from services.dispatch.planning.problem import Objective, RoutingProblem, Stop, Vehicle, pair
+from services.dispatch.planning.problem import Objective, Request, RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import MOST_NARROW, Arrays, Flat, Rows, new_state
@@ -273,18 +273,50 @@ def where_one_is_in_the_way_of_another(elsewhere: int) -> tuple[RoutingProblem, 
     return now, search(before, Steps(1))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_room_is_soon_made_for_what_is_absent_however_much_there_is_elsewhere(seed: int) -> None:
-    problem, plan = where_one_is_in_the_way_of_another(200)
+def test_room_is_soon_made_for_what_is_absent_however_much_there_is_elsewhere() -> None:
+    problem, plan = where_one_is_in_the_way_of_another(400)
     arrays = Arrays(problem)
     rows = arrays.rows_of(plan)
-    placing, loosening = _Lane(arrays, seed, 0), _Lane(arrays, seed, 1)
-    for lane in (placing, loosening):
-        kernel.read(lane.D, lane.S, rows)
-        assert lane.absent == 1
-    assert placing.place(40, 0.1)
-    loosening.loosen(80, 0.1, 1, 100)
-    assert loosening.absent == 0
+    for seed in range(20):  # with ruins anywhere one in ten comes near in so few steps
+        placing, loosening = _Lane(arrays, seed, 0), _Lane(arrays, seed, 1)
+        for lane in (placing, loosening):
+            kernel.read(lane.D, lane.S, rows)
+            assert lane.absent == 1
+        assert placing.place(15, 0.1)
+        loosening.loosen(15, 0.1, 1, 100)
+        assert loosening.absent == 0
+
+
+def test_where_all_is_to_be_served_what_was_absent_most_is_often_put_back_first() -> None:
+    problem = RoutingProblem(
+        points=("p",),
+        requests=(only_one_of_them("seldom"), only_one_of_them("often")),
+        vehicles=(Vehicle("v", 0, 0, 0, 9_000),),
+        travel_seconds=np.zeros((1, 1), np.int64),
+        travel_metres=np.zeros((1, 1), np.int64),
+    )
+    arrays = Arrays(problem)
+    counts = dict.fromkeys(("place", "loosen", "lower"), 0)
+    for seed in range(200):
+        for work in counts:
+            lane = _Lane(arrays, seed, 0)
+            lane.S[int(lane.S[L.REQUEST_STATE]) + 4 + L.ABSENCES] = 1_000
+            if work == "place":
+                lane.place(1, 0.1)
+            elif work == "loosen":
+                lane.loosen(1, 0.1, 1_000, 1)
+            else:
+                lane.lower(1, 0.1)
+            assert lane.absent == 1
+            counts[work] += lane.serves(1)
+    # Like by all measures, the second comes first in half of the orders by chance, which are a third.
+    assert counts["lower"] < 50
+    assert min(counts["place"], counts["loosen"]) > 60
+
+
+def only_one_of_them(name: str) -> Request:
+    """Two of these cannot be served by one courier."""
+    return pair(name, Stop(0, 1_000, 1_000, 60), Stop(0, 1_060, 1_060, 60))
 
 
 def test_ruins_towards_what_is_absent_tear_what_is_near_to_it() -> None:
