@@ -5,6 +5,7 @@ Both are made from frozen values alone: no clock, no random name. What was rende
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,13 +170,20 @@ def as_pdf(statement: Statement, charges: Sequence[Charge]) -> bytes:
 
 
 def _draw(page: str, identifier: str) -> bytes:
+    document = _printer().HTML(string=page, url_fetcher=_fetch_nothing)
+    content: bytes = document.write_pdf(pdf_identifier=identifier.encode(), pdf_tags=True)
+    return content
+
+
+def _printer() -> Any:
+    """Return WeasyPrint, told to look at no clock."""
     try:
         import weasyprint
     except OSError as missing:  # the libraries are looked for when it is imported
         raise PrintingUnavailable(PANGO_PACKAGES) from missing
-    document = weasyprint.HTML(string=page, url_fetcher=_fetch_nothing)
-    content: bytes = document.write_pdf(pdf_identifier=identifier.encode(), pdf_tags=True)
-    return content
+    # Where HarfBuzz-Subset is not there, fontTools cuts the fonts down, and writes into each when that was.
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
+    return weasyprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +205,7 @@ def draw_archive(page: str, identifier: str, carried: Carried) -> bytes:
     PrintingUnavailable
         When the machine lacks a library that draws text.
     """
-    try:
-        import weasyprint
-    except OSError as missing:
-        raise PrintingUnavailable(PANGO_PACKAGES) from missing
+    weasyprint = _printer()
     file = weasyprint.Attachment(
         string=carried.content,
         url_fetcher=_fetch_nothing,
