@@ -104,6 +104,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("input", (event) => {
+  event.target.dataset.saisi = "";
   const form = event.target.closest("form");
   const note = form?.querySelector("[data-remarque]");
   if (!note) return;
@@ -260,12 +261,23 @@ async function replaced() {
   const page = await fetch(`/ma-tournee?date=${day}`, { headers: { accept: "text/html" }, cache: "no-store" });
   const fresh = page.ok && new DOMParser().parseFromString(await page.text(), "text/html").getElementById("vivant");
   if (!fresh || isBusy()) return false;
-  for (const details of living.querySelectorAll("#faits[open], .stop[open]:not(.over)")) {
+  for (const details of living.querySelectorAll("details[open]:not(.over)")) {
     fresh.querySelector(`#${CSS.escape(details.id)}`)?.setAttribute("open", "");
   }
+  const entered = [...living.querySelectorAll("[data-saisi]")];
   living.replaceChildren(...fresh.childNodes);
   ready();
+  for (const field of entered) enterAgain(field);
   return true;
+}
+
+/** What the courier counted, wrote or photographed and has not reported yet outlives the page it was entered on. */
+function enterAgain(field) {
+  const fresh = document.getElementById(field.id);
+  if (!fresh) return; // the stop is over, or no longer hers
+  if (field.type === "file") fresh.files = field.files;
+  else fresh.value = field.value;
+  fresh.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 async function keepFresh() {

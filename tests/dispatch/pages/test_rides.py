@@ -12,6 +12,7 @@ from services.dispatch.pages.rides import telephone
 from services.kit import clock
 from services.kit.ids import new_id
 from tests.dispatch.api.test_proofs import a_photo
+from tests.dispatch.api.test_rides import a_report, send
 from tests.dispatch.builders import at
 from tests.dispatch.conftest import House, checked, furnish, published
 from tests.dispatch.pages.conftest import OpenAs
@@ -105,6 +106,32 @@ async def test_with_script_each_action_moves_on_to_the_next_stop(house: House, o
     await expect(page.get_by_text("tournée terminée")).to_be_visible()
     counted = [load.counted for event in await told(house) if isinstance(event, StopCompleted) for load in event.loads]
     assert counted == [2, 2]
+
+
+async def test_what_is_being_entered_outlives_news_of_the_round(house: House, open_as: OpenAs) -> None:
+    page = await a_phone(house, open_as)
+    await expect(page.get_by_role("button", name="Un de moins").first).to_be_visible()
+    await page.get_by_role("button", name="Un de moins").first.click()
+    stop = page.locator(opened(page))
+    await stop.get_by_label("Remarque").first.fill("Un manque")
+    photo = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": a_photo()}
+    await stop.get_by_label("Photo").first.set_input_files(photo)  # type: ignore[arg-type]
+    await page.get_by_text("Un problème ?").first.click()
+    await page.get_by_text("Itinéraire").first.focus()  # no field has the focus: news may be drawn
+    day = checked(await house.as_courier().get("/v1/me/assignments?date=2026-11-24"))
+    await send(house, a_report(day["rounds"][0]["stops"][0], "arrive"))
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(stop.get_by_role("button", name="Sur place")).to_have_count(0)
+    await expect(stop.get_by_role("spinbutton")).to_have_value("2")
+    await expect(stop.get_by_label("Motif")).to_be_visible()
+    await page.get_by_role("button", name="Enlevé").click()
+    await becomes(house, ["completed", "to_do"])
+    completed = (await told(house))[-1]
+    assert isinstance(completed, StopCompleted)
+    assert ([load.counted for load in completed.loads], completed.note) == ([2], "Un manque")
+    await expect(page.locator("#envoi")).to_be_hidden()
+    done = checked(await house.as_courier().get("/v1/me/assignments?date=2026-11-24"))["rounds"][0]["stops"][0]
+    assert [proof["received_at"] is None for proof in done["proofs"]] == [False]
 
 
 async def test_what_is_done_without_a_network_is_counted_kept_and_sent_later(house: House, open_as: OpenAs) -> None:
