@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -46,6 +46,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
                 item.add_marker(MARK_OF_FIXTURE[fixture])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where tests run side by side, a worker hands on what became of its parts."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["used"], output["missing"] = session.config.stash[used], session.config.stash[missing]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {})  # a worker that crashed says nothing
+    node.config.stash[used].extend(line for line in told.get("used", []) if line not in node.config.stash[used])
+    node.config.stash[missing].update(told.get("missing", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

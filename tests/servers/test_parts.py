@@ -8,11 +8,13 @@ import pytest
 
 from tests.servers.parts import PROJECT
 
+TEST = ["tests/servers/test_servers.py", "-k", "webgl"]
 
-def _run_browser_test(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+
+def _run_browser_test(path: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the test that needs Chromium on a machine where only `path` has programs: it has no Chromium, no apt-get."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/servers/test_servers.py", "-k", "webgl", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", *TEST, "-p", "no:cacheprovider", *options],
         cwd=PROJECT,
         env={"PATH": str(path), **environment},
         capture_output=True,
@@ -22,8 +24,9 @@ def _run_browser_test(path: Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
-def test_a_missing_part_skips_its_tests_and_is_named_at_the_end(tmp_path: Path) -> None:
-    run = _run_browser_test(tmp_path)
+@pytest.mark.parametrize("side_by_side", [(), ("-n", "2")])
+def test_a_missing_part_skips_its_tests_and_is_named_at_the_end(side_by_side: tuple[str, ...], tmp_path: Path) -> None:
+    run = _run_browser_test(tmp_path, *side_by_side)
     assert run.returncode == 0, run.stdout
     assert "1 skipped" in run.stdout
     assert "PARTS NOT AVAILABLE" in run.stdout
