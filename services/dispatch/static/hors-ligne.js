@@ -2,7 +2,10 @@
 // It is dropped as soon as the service answers with anything else than this page, as after a log-out.
 
 const MEMORY = "tournee-1";
-const PARTS = ["/static/style.css", "/static/icone.svg", "/static/dispatch/dispatch.css", "/static/dispatch/ma-tournee.js"];
+const PARTS = [
+  ...["/static/style.css", "/static/icone.svg"],
+  ...["dispatch.css", "ma-tournee.js", "saisie.js"].map((name) => `/static/dispatch/${name}`),
+];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(MEMORY).then((memory) => memory.addAll(PARTS)).then(() => self.skipWaiting()));

@@ -4,6 +4,8 @@
 // here and the time at which it happened, so sending it twice, late or out of order is harmless. Without this script
 // the page's forms do the same, with a network.
 
+import { redraw } from "./saisie.js";
+
 const QUEUE = "tournee.a-envoyer";
 const LONGEST_SIDE = 1600; // pixels; enough to read a sign, small enough for a slow network
 const living = document.getElementById("vivant");
@@ -104,7 +106,6 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  event.target.dataset.saisi = "";
   const form = event.target.closest("form");
   const note = form?.querySelector("[data-remarque]");
   if (!note) return;
@@ -261,23 +262,9 @@ async function replaced() {
   const page = await fetch(`/ma-tournee?date=${day}`, { headers: { accept: "text/html" }, cache: "no-store" });
   const fresh = page.ok && new DOMParser().parseFromString(await page.text(), "text/html").getElementById("vivant");
   if (!fresh || isBusy()) return false;
-  for (const details of living.querySelectorAll("details[open]:not(.over)")) {
-    fresh.querySelector(`#${CSS.escape(details.id)}`)?.setAttribute("open", "");
-  }
-  const entered = [...living.querySelectorAll("[data-saisi]")];
-  living.replaceChildren(...fresh.childNodes);
+  redraw(living, fresh);
   ready();
-  for (const field of entered) enterAgain(field);
   return true;
-}
-
-/** What the courier counted, wrote or photographed and has not reported yet outlives the page it was entered on. */
-function enterAgain(field) {
-  const fresh = document.getElementById(field.id);
-  if (!fresh) return; // the stop is over, or no longer hers
-  if (field.type === "file") fresh.files = field.files;
-  else fresh.value = field.value;
-  fresh.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 async function keepFresh() {

@@ -1,5 +1,6 @@
 // Keeps the board fresh without a reload, and draws its map. Without this script the page works: it is reloaded by hand.
 import { draw } from "./carte.js";
+import { redraw } from "./saisie.js";
 
 const EVERY_MS = 10_000;
 const SOON_MS = 1_000; // while a plan is being computed
@@ -26,12 +27,7 @@ function isBusy() {
 function replace(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("vivant");
   if (!fresh || fresh.innerHTML === living.innerHTML) return;
-  for (const details of living.querySelectorAll("details[open][id]")) {
-    fresh.querySelector(`#${CSS.escape(details.id)}`)?.setAttribute("open", "");
-  }
-  const focused = document.activeElement?.id;
-  living.replaceChildren(...fresh.childNodes);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  redraw(living, fresh);
 }
 
 async function refresh() {

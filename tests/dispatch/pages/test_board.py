@@ -323,6 +323,18 @@ async def test_news_come_without_a_reload_and_open_lists_stay_open(house: House,
     await expect(page.locator("[data-a-jour]")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
 
 
+async def test_what_is_being_entered_outlives_news(house: House, open_as: OpenAs) -> None:
+    await published(house)
+    page = await open_as("regie-erdre", DAY)
+    await page.locator("details.panel > summary").first.click()
+    await page.get_by_label("Retirer la tournée, parce que").fill("Vélo volé.")
+    await page.locator("details.panel > summary").first.focus()  # to look at the round once more
+    await house.hear(order_cancelled(1))
+    await expect(page.locator("details.panel[open] td", has_text="annulé")).to_have_count(2, timeout=30_000)
+    await page.get_by_role("button", name="Retirer", exact=True).click()
+    await expect(page.get_by_text("La tournée est retirée")).to_be_visible()
+
+
 async def test_a_lost_connection_is_shown(house: House, open_as: OpenAs) -> None:
     await published(house)
     page = await open_as("regie-erdre", DAY)
