@@ -1,5 +1,6 @@
 // Lets the courier's page open again without a network: the last one seen is kept on the phone.
-// It is dropped as soon as the service answers with anything else than this page, as after a log-out.
+// It is dropped as soon as the service answers with anything else than this page, as after a log-out; a service that
+// fails or is being started says nothing, and counts as none.
 
 const MEMORY = "tournee-1";
 const PARTS = [
@@ -29,14 +30,14 @@ self.addEventListener("fetch", (event) => {
 
 async function networkFirst(request, key) {
   const memory = await caches.open(MEMORY);
-  try {
-    const answer = await fetch(request);
+  const answer = await fetch(request).catch((reason) => reason);
+  if (answer instanceof Response && answer.status < 500) {
     if (answer.ok && !answer.redirected) await memory.put(key, answer.clone());
     else await memory.delete(key);
     return answer;
-  } catch (reason) {
-    const known = (await memory.match(key)) ?? (key.startsWith("/ma-tournee") ? await memory.match("/ma-tournee") : undefined);
-    if (known) return known;
-    throw reason;
   }
+  const known = (await memory.match(key)) ?? (key.startsWith("/ma-tournee") ? await memory.match("/ma-tournee") : undefined);
+  if (known) return known;
+  if (answer instanceof Response) return answer;
+  throw answer;
 }

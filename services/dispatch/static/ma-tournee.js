@@ -186,7 +186,7 @@ async function send() {
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ reports: batch }),
       });
-      if (answer.status === 401) return complain("Votre session est finie : reconnectez-vous, rien n'est perdu.", "/connexion?suite=/ma-tournee");
+      if (answer.status === 401) return endSession();
       if (answer.status >= 500 || answer.status === 429) return;
       if (!answer.ok && batch.length > 1) {
         most = 1; // one of them cannot be read: it must not take the others with it
@@ -220,7 +220,12 @@ async function sendPhotos() {
   }
 }
 
+function endSession() {
+  complain("Votre session est finie : reconnectez-vous, rien n'est perdu.", "/connexion?suite=/ma-tournee");
+}
+
 function complain(text, address) {
+  if ([...refused.children].some((line) => line.textContent === text)) return;
   const line = document.createElement(address ? "a" : "p");
   line.className = "notice refused";
   line.textContent = text;
@@ -249,6 +254,8 @@ function isBusy() {
 
 async function refresh() {
   const answer = await fetch(`/v1/me/assignments?date=${day}`, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
+  if (answer.status === 401) return endSession();
+  if (!answer.ok && answer.status !== 304) return;
   if (answer.status === 200) {
     const isNews = etag !== null;
     const fresh = answer.headers.get("ETag");

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.async_api import Page, expect
+from starlette.responses import PlainTextResponse
 
 from services.contracts.dispatch.v1.events_pb2 import StopCompleted, StopFailed
 from services.dispatch.pages.rides import telephone
@@ -158,6 +159,41 @@ async def test_what_is_done_without_a_network_is_counted_kept_and_sent_later(hou
         (1, 2, "Un manque"),
         (2, 2, "Un manque"),
     ]
+
+
+async def test_a_service_that_fails_is_like_none_at_all(house: House, open_as: OpenAs) -> None:
+    page = await a_phone(house, open_as)
+    await page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    await page.reload()
+    service = house.app.middleware_stack
+    house.app.middleware_stack = PlainTextResponse("The service is being started.", 502)
+    await page.reload()
+    await page.get_by_role("button", name="Enlevé").click()
+    await expect(page.get_by_text("1 action à envoyer")).to_be_visible()
+    await page.wait_for_timeout(1_000)
+    kept = await page.evaluate(f"caches.match('{DAY}').then((answer) => answer.text())")
+    assert f"data-a-jour>{await page.locator('[data-a-jour]').text_content()}<" in kept  # no younger than it is
+    house.app.middleware_stack = service
+    await page.get_by_role("button", name="Envoyer maintenant").click()
+    await becomes(house, ["completed", "to_do"])
+    await expect(page.locator("#envoi")).to_be_hidden()
+
+
+async def test_a_session_that_is_over_is_told_once_and_loses_nothing(house: House, open_as: OpenAs) -> None:
+    page = await a_phone(house, open_as)
+    cookies = await page.context.cookies()
+    await page.context.clear_cookies()
+    await page.get_by_role("button", name="Enlevé").click()
+    again = page.get_by_role("link", name="Votre session est finie")
+    await expect(again).to_have_count(1)
+    for _ in range(2):
+        async with page.expect_response("**/v1/me/reports"):
+            await page.get_by_role("button", name="Envoyer maintenant").click()
+    await page.wait_for_timeout(500)
+    await expect(again).to_have_count(1)
+    await page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    await page.get_by_role("button", name="Envoyer maintenant").click()
+    await becomes(house, ["completed", "to_do"])
 
 
 async def test_a_photo_taken_without_a_network_follows(house: House, open_as: OpenAs, tmp_path: Path) -> None:
