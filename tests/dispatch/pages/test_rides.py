@@ -196,6 +196,13 @@ async def test_a_session_that_is_over_is_told_once_and_loses_nothing(house: Hous
     await becomes(house, ["completed", "to_do"])
 
 
+async def test_a_session_that_is_over_is_told_where_nothing_waits_to_be_sent(house: House, open_as: OpenAs) -> None:
+    page = await a_phone(house, open_as)
+    await page.context.clear_cookies()
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(page.get_by_role("link", name="Votre session est finie")).to_have_count(1)
+
+
 async def test_a_photo_taken_without_a_network_follows(house: House, open_as: OpenAs, tmp_path: Path) -> None:
     page = await a_phone(house, open_as)
     large = io.BytesIO()
