@@ -3,6 +3,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from services.kit import clock
 from services.kit.database import Database
@@ -12,6 +13,11 @@ from services.kit.service import Service
 from tests.servers.postgres import PostgresServer
 
 KEY = {"Idempotency-Key": "01a20b6a"}
+
+
+def kept_answers(database: Database) -> int:
+    with database.transaction() as tx:
+        return len(tx.execute(select(database.metadata.tables["kept_answer"])).all())
 
 
 async def test_the_same_request_again_gets_the_same_answer_and_does_nothing(house: Any) -> None:
@@ -70,12 +76,17 @@ async def test_a_key_is_free_again_after_its_time(house: Any, notebook: Service)
         try:
             clock.set_now(clock.utc_now() + KEPT_FOR + timedelta(minutes=1))
             later = await client.post("/v1/notes", json={"text": "deux"}, headers=KEY)
-            assert forget_answers(notebook.database) == {"forgotten": 0}
+            # Counted in the table: the house's own job may forget at the same moment, and is then told the number.
+            clock.set_now(clock.utc_now() + KEPT_FOR / 2)
+            forget_answers(notebook.database)
+            young = kept_answers(notebook.database)
             clock.set_now(clock.utc_now() + KEPT_FOR + timedelta(minutes=1))
-            assert forget_answers(notebook.database) == {"forgotten": 1}
+            forget_answers(notebook.database)
+            old = kept_answers(notebook.database)
         finally:
             clock.reset()
     assert later.status_code == 201
+    assert (young, old) == (1, 0)
 
 
 async def test_a_key_that_is_too_long_is_refused(house: Any) -> None:
