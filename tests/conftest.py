@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
+from argon2 import PasswordHasher
 from playwright.async_api import Browser, async_playwright
 
+from services.kit.http import access
 from tests.servers import chromium as chromium_part
 from tests.servers.chromium import Chromium
 from tests.servers.kafka import KafkaServer
@@ -33,6 +35,18 @@ Part = TypeVar("Part")
 
 used = pytest.StashKey[list[str]]()
 missing = pytest.StashKey[dict[str, str]]()
+
+
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""Of the same kind as the real one, which takes a fifth of a second a hash on purpose: half of what a house costs."""
+
+
+@pytest.fixture(autouse=True)
+def hasher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
+    """How secrets are hashed in this process: quickly, but really where a test is about that (`real_hashes`)."""
+    if request.node.get_closest_marker("real_hashes") is None:
+        monkeypatch.setattr(access, "_hasher", QUICK_HASHER)
+    return access._hasher
 
 
 def pytest_configure(config: pytest.Config) -> None:
