@@ -1,4 +1,7 @@
-"""CP-SAT chooses a plan from a pool of routes under the rules that couple vehicles; it makes no route itself."""
+"""Choosing a plan, or a part of one, from routes that are known; nothing here makes a route.
+
+CP-SAT chooses under the rules that couple vehicles, SCIP where routes only share requests and vehicles.
+"""
 
 import math
 import time
@@ -98,6 +101,50 @@ def choose(
     if choice.known_value is not None and round(solver.objective_value) >= choice.known_value:
         return None
     return [index for index, literal in used.items() if solver.boolean_value(literal)]
+
+
+def partition(
+    sets: Sequence[frozenset[int]],
+    prices: Sequence[int],
+    *,
+    classes: Sequence[int],
+    free: Mapping[int, int],
+    most: int,
+    known: Sequence[int],
+    seconds: float,
+    nodes: int,
+) -> list[int] | None:
+    """Return the indices of sets that together serve each request once, at a lower price than the `known` ones.
+
+    None where none are found. At most so many of a class as it has `free`, and `most` in all. `seconds` and `nodes`
+    bound the solver: with enough seconds, the same is found again.
+    """
+    model = model_builder.Model()  # type: ignore[no-untyped-call]
+    used = [model.new_bool_var("") for _ in sets]
+    serving: dict[int, list[model_builder.Variable]] = defaultdict(list)
+    of_class: dict[int, list[model_builder.Variable]] = defaultdict(list)
+    for one, number, literal in zip(sets, classes, used, strict=True):
+        of_class[number].append(literal)
+        for request in one:
+            serving[request].append(literal)
+    for literals in serving.values():
+        model.add(model_builder.LinearExpr.sum(literals) == 1)
+    for number, literals in of_class.items():
+        model.add(model_builder.LinearExpr.sum(literals) <= free.get(number, 0))
+    model.add(model_builder.LinearExpr.sum(used) <= most)
+    unit = max(prices) / 1_000 or 1.0
+    model.minimize(model_builder.LinearExpr.weighted_sum(used, [price / unit for price in prices]))
+    inside = set(known)
+    for index, literal in enumerate(used):
+        model.add_hint(literal, float(index in inside))
+    solver = model_builder.Solver("scip")
+    solver.set_time_limit_in_seconds(seconds)
+    # By default it is content with a plan a ten-thousandth from the best, which is what there is to gain.
+    solver.set_solver_specific_parameters(f"limits/nodes = {nodes}\nlimits/gap = 0")
+    if solver.solve(model) not in (model_builder.SolveStatus.OPTIMAL, model_builder.SolveStatus.FEASIBLE):
+        return None
+    chosen = [index for index, literal in enumerate(used) if solver.value(literal) > 0.5]
+    return chosen if sum(prices[index] for index in chosen) < sum(prices[index] for index in known) else None
 
 
 class _Choice:

@@ -17,6 +17,7 @@ from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import MOST_NARROW, Arrays, Flat, Rows, new_state
 from services.dispatch.planning.search.run import (
     COLD,
+    COMBINE_SHARE,
     EASED,
     EASED_MORE,
     ENOUGH_FOR_FEWER,
@@ -187,9 +188,10 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("objective", "enough"), [(Objective.PRICES, ENOUGH_STEPS), (Objective.VEHICLES_FIRST, ENOUGH_FOR_FEWER)]
+    ("objective", "enough"),
+    [(Objective.PRICES, ENOUGH_STEPS), (Objective.VEHICLES_FIRST, (1 - COMBINE_SHARE) * ENOUGH_FOR_FEWER)],
 )
-def test_a_search_ends_by_itself_later_where_vehicles_count_first(objective: Objective, enough: int) -> None:
+def test_a_search_ends_by_itself_later_where_vehicles_count_first(objective: Objective, enough: float) -> None:
     one = _Search(replace(long_routes(5), objective=objective), 0, None, None, 1, ALL)
     one.run(Seconds(60), None, lambda: False)
     assert 5 * enough <= one.clock.steps < 5 * enough + 100

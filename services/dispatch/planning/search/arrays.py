@@ -96,6 +96,10 @@ class Arrays:
         left_out = (LeftOut(request.id) for r, request in enumerate(self.problem.requests) if r not in served)
         return Plan(tuple(routes), tuple(left_out))
 
+    def fixed_price(self, v: int) -> int:
+        """Return what using vehicle `v` costs in the kernel, which is much where vehicles come first."""
+        return int(self.data[self.data[L.VEHICLES] + v * self.data[L.VEHICLE_WIDTH] + L.FIXED])
+
     def route_of(self, v: int, nodes: NDArray[np.int32]) -> Route | None:
         """Return the route of vehicle `v` through these nodes, None where the schedule forbids it."""
         return ride(self.problem, self.problem.vehicles[v], self.items(nodes.tolist()))

@@ -1514,6 +1514,14 @@ def write(data: Any, state: Any, rows: Any) -> None:
 
 
 @compiled
+def route_prices(state: Any, prices: Any) -> None:
+    """Copy to `prices` what the route of each vehicle costs."""
+    S = _bare(state)
+    for vehicle in range(len(prices)):
+        prices[vehicle] = S[_slot(S, _slot_of(S, vehicle)) + COST]
+
+
+@compiled
 def read(data: Any, state: Any, rows: Any) -> Any:
     """Make the state what `rows` say; return whether every route holds: one that does not loses its requests."""
     D, S = _bare(data), _bare(state)

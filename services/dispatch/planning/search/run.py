@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.dispatch.planning.choose import Candidate, choose, vehicle_classes
 from services.dispatch.planning.near import Near, change_cost
@@ -18,6 +20,7 @@ from services.dispatch.planning.routing import first_plan
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L  # noqa: N812 - fields of flat arrays, named a hundred times
 from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
+from services.dispatch.planning.search.recombine import Columns, Recombination, SeenRoutes
 from services.dispatch.planning.stop import ALL, Limit, Seconds, Span, Watch
 
 LANES = 2
@@ -77,6 +80,12 @@ TELL_SECONDS = 0.25
 
 EXCHANGES = 12
 """How often the lanes go on from the best of them."""
+
+SHORT_ROUTE, COMBINE_SHARE = 15, 0.08
+"""Where vehicles count first and have fewer stops each, routes seen are recombined in that last share of the time."""
+
+PART_SECONDS, PARTS = 0.5, 20
+"""Seconds for one part of a plan at most; how many parts there are where steps are counted."""
 
 CHOICE_SHARE = 0.15
 """Of the time left for choosing a plan from all routes, where rules couple vehicles."""
@@ -141,6 +150,9 @@ class _Lane:
         self.best, self.fewest = self.cost, self.used
         self.steps_a_second = 2_000.0
         kernel.write(self.D, self.S, self.rows)
+        self._random = Random(1_000 * seed + number)  # noqa: S311 - a search can be made again
+        self._shown = arrays.empty_rows()
+        self._prices = np.zeros(len(arrays.problem.vehicles), dtype=np.int64)
 
     @property
     def cost(self) -> int:
@@ -169,6 +181,20 @@ class _Lane:
         """Go on from these routes."""
         kernel.read(self.D, self.S, rows)
         self.keep()
+
+    def show(self, add: Callable[[Rows, NDArray[np.int64]], None]) -> None:
+        """Add the routes of the state, with their prices, to those seen."""
+        kernel.write(self.D, self.S, self._shown)
+        kernel.route_prices(self.S, self._prices)
+        add(self._shown, self._prices)
+
+    def recombine(self, columns: Columns, seconds: Callable[[int], float]) -> None:
+        """Make the best cheaper by routes seen, as long as `seconds` has some for one part more than so many."""
+        work = Recombination(columns, self.rows, self._random)
+        parts = 0
+        while (left := seconds(parts)) > 0 and work.improve(left):
+            parts += 1
+        self.adopt(work.rows)
 
     def serves(self, request: int) -> bool:
         """Return whether the state serves a request, by its number."""
@@ -364,6 +390,9 @@ class _Search:
         )
         is_last = self.span[1] >= 1.0  # of what is still to be changed much, nothing is worth choosing
         self.pool = _Pool(self, vehicle_classes(self.problem)) if is_coupled and is_last else None
+        is_free = not (is_coupled or self.near or self.problem.fleet_limits or self.problem.hub_limits)
+        combines = is_free and is_fleet_first and is_last and self._has_short_routes()
+        self.seen = SeenRoutes(self.arrays) if combines else None
         with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="lane") as threads:
             self._threads = threads
             if self.best.absent:
@@ -373,7 +402,11 @@ class _Search:
                 self._fewer_vehicles(FLEET_SHARE)
                 if not self.best.absent and not self.has_start and self._loosen():
                     heat = LOWERED_HEAT
-            self._less_cost(heat, 1.0 - (CHOICE_SHARE if self.pool else 0.0))
+            if not self._has_short_routes():
+                self.seen = None
+            self._less_cost(heat, 1.0 - (CHOICE_SHARE if self.pool else COMBINE_SHARE if self.seen else 0.0))
+            if self.seen:
+                self._recombine(self.seen)
         if self.pool:
             self._choose()
         self._tell(is_last=True)
@@ -443,6 +476,9 @@ class _Search:
             lane.adopt(self.best.rows)
         return True
 
+    def _has_short_routes(self) -> bool:
+        return len(self.arrays.stops) < SHORT_ROUTE * self.best.used
+
     def _fewer_absent(self, until: float) -> None:
         """Try to place what found no place, what is often absent first."""
         until = self.clock.done + (1.0 - self.clock.done) * until
@@ -483,6 +519,26 @@ class _Search:
                 for lane in self.lanes:
                     if lane is not best and lane.best > best.best:
                         lane.adopt(best.rows)
+
+    def _recombine(self, seen: SeenRoutes) -> None:
+        """Let each lane make its best cheaper by routes that either has seen, then all go on from the best.
+
+        Where all must be served by few vehicles, a search moves little at any temperature. But the routes of plans that
+        left something out can be ridden too, and there are better plans among them.
+        """
+        for lane in self.lanes:
+            lane.adopt(lane.rows)
+            lane.show(seen.add_for_sure)
+        columns = Columns(seen)
+
+        def seconds(parts: int) -> float:
+            if self.should_stop():
+                return 0.0
+            if self.clock.is_timed:
+                return min(PART_SECONDS, self.clock.left)
+            return math.inf if parts < PARTS else 0.0
+
+        list(self._threads.map(lambda lane: lane.recombine(columns, seconds), self.lanes))
 
     def _choose(self) -> None:
         """Choose a plan from all routes seen, under the rules that couple vehicles."""
@@ -560,6 +616,9 @@ class _Search:
             return result
 
         results = list(self._threads.map(one, self.lanes, steps))
+        if self.seen:
+            for lane in self.lanes:
+                lane.show(self.seen.add)
         self.clock.steps += max(steps)
         return results
 
