@@ -521,7 +521,7 @@ class _Search:
                         lane.adopt(best.rows)
 
     def _recombine(self, seen: SeenRoutes) -> None:
-        """Let each lane make its best cheaper by routes that either has seen, then all go on from the best.
+        """Let each lane make its best cheaper by routes that either has seen.
 
         Where all must be served by few vehicles, a search moves little at any temperature. But the routes of plans that
         left something out can be ridden too, and there are better plans among them.
