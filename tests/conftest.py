@@ -38,15 +38,14 @@ missing = pytest.StashKey[dict[str, str]]()
 
 
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-"""Of the same kind as the real one, which takes a fifth of a second a hash on purpose: half of what a house costs."""
+"""Of the same kind as the real one, which takes a fifth of a second a hash on purpose."""
 
 
 @pytest.fixture(autouse=True)
-def hasher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
-    """How secrets are hashed in this process: quickly, but really where a test is about that (`real_hashes`)."""
+def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash secrets quickly in this process, but really where a test is about that (`real_hashes`)."""
     if request.node.get_closest_marker("real_hashes") is None:
         monkeypatch.setattr(access, "_hasher", QUICK_HASHER)
-    return access._hasher
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -190,10 +190,11 @@ def test_parts_grow_where_they_lead_to_nothing(monkeypatch: pytest.MonkeyPatch) 
     arrays = Arrays(problem)
     seen = SeenRoutes(arrays)
     lane = _Lane(arrays, 0, 0)
-    thirds = [replace(problem, requests=problem.requests[k::4]) for k in range(4)]
+    quarters = [replace(problem, requests=problem.requests[k::4]) for k in range(4)]
     plan = Plan(
         tuple(
-            replace(search(third, Steps(50), lanes=1).routes[0], vehicle_id=f"v{k}") for k, third in enumerate(thirds)
+            replace(search(quarter, Steps(50), lanes=1).routes[0], vehicle_id=f"v{k}")
+            for k, quarter in enumerate(quarters)
         ),
         (),
     )
