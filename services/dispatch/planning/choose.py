@@ -139,7 +139,7 @@ def partition(
         model.add_hint(literal, float(index in inside))
     solver = model_builder.Solver("scip")
     solver.set_time_limit_in_seconds(seconds)
-    # By default it is content with a plan a ten-thousandth from the best, which is what there is to gain.
+    # By default it is content a ten-thousandth from the best.
     solver.set_solver_specific_parameters(f"limits/nodes = {nodes}\nlimits/gap = 0")
     if solver.solve(model) not in (model_builder.SolveStatus.OPTIMAL, model_builder.SolveStatus.FEASIBLE):
         return None
