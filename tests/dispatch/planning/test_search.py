@@ -185,6 +185,16 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
     assert costs == []  # those are short
     search(problem, Steps(3_000), lanes=1)
     assert costs == []  # there is no time for it
+    search(with_drops_far_off(problem), Steps(60_000), lanes=1)
+    assert costs == []
+
+
+def with_drops_far_off(problem: RoutingProblem) -> RoutingProblem:
+    """Return the same places and windows, each drop on the other side of the spiral."""
+    stops = [stop for request in problem.requests for stop in (*request.pickups, *request.drops)]
+    pairs = [(k, k + 3) for begin in range(0, len(stops), 6) for k in range(begin, begin + 3)]
+    requests = tuple(pair(f"r{number}", stops[up], stops[down]) for number, (up, down) in enumerate(pairs))
+    return replace(problem, requests=requests)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 25, 0.9, 250
 share of the time, if there is time for so many steps a request.
 """
 
+FAR_APART = 0.9
+"""Where pickups and drops of requests lie so far apart, in means of all rides, lowering the cost alone does better."""
+
 LOOSE_HEAT, LOWERED_HEAT = 3.0, 1.0
 """Temperatures in mean legs: where loosening begins, and where what comes out of it is lowered from."""
 
@@ -460,7 +463,8 @@ class _Search:
         """
         count, began = len(self.problem.requests), self.clock.done
         is_long = len(self.arrays.stops) >= LONG_ROUTE * self.best.used
-        if not is_long or LOOSE_UNTIL - began < self.clock.share_of(LEAST_LOOSE * count, self.best):
+        is_time = LOOSE_UNTIL - began >= self.clock.share_of(LEAST_LOOSE * count, self.best)
+        if not is_long or not is_time or self._are_far_apart():
             return False
         mean, begun = self._mean_leg(), self.best.best
         for lane in self.lanes:
@@ -478,6 +482,16 @@ class _Search:
 
     def _has_short_routes(self) -> bool:
         return len(self.arrays.stops) < SHORT_ROUTE * self.best.used
+
+    def _are_far_apart(self) -> bool:
+        """Return whether the drops of requests lie nearly as far from their pickups as any stop lies from any other."""
+        requests, seconds = self.problem.requests, self.problem.travel_seconds
+        pairs = [(up.point, down.point) for request in requests for up in request.pickups for down in request.drops]
+        if not pairs:
+            return False
+        ups, downs = map(list, zip(*pairs, strict=True))
+        points = ups + downs
+        return bool(seconds[ups, downs].mean() >= FAR_APART * seconds[np.ix_(points, points)].mean())
 
     def _fewer_absent(self, until: float) -> None:
         """Try to place what found no place, what is often absent first."""
