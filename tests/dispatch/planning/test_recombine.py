@@ -33,7 +33,7 @@ def searched(problem: RoutingProblem, seed: int) -> tuple[_Lane, SeenRoutes]:
     for lane in lanes:
         lane.construct()
         for _ in range(8):
-            lane.loosen(3, 300.0, 40, 1)
+            lane.loosen(3, 300.0, 40, 1.0)
             lane.show(seen.add)
         lane.adopt(lane.rows)
         lane.show(seen.add)

@@ -156,7 +156,7 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
     problem, costs, absent, eased = long_routes(24), [], [], []
     loosen, ease = _Lane.loosen, kernel.ease
 
-    def loosened(lane: _Lane, steps: int, heat: float, bearable: int, dearer: int) -> None:
+    def loosened(lane: _Lane, steps: int, heat: float, bearable: int, dearer: float) -> None:
         loosen(lane, steps, heat, bearable, dearer)
         if lane.D[L.N_REQUESTS] > 3:  # more than what is compiled with
             costs.append(lane.best)
@@ -262,6 +262,15 @@ def test_absences_are_eased_to_a_share() -> None:
     assert lane.S[places].tolist() == [0, 5, 500]
 
 
+@pytest.mark.parametrize("dearer", [0.3, 7.0])
+def test_an_absence_gets_dearer_by_little_where_costs_are_coarse(dearer: float) -> None:
+    lane = _Lane(Arrays(long_routes(3)), 0, 0)
+    assert lane.absent == 3
+    paid = [kernel._count_absences(lane.S, dearer) for _ in range(100)]
+    assert sum(paid) == 3 * int(100 * dearer)
+    assert kernel._borne(lane.S, 1, 5, dearer) == 5 + int(100 * dearer)
+
+
 def where_one_is_in_the_way_of_another(elsewhere: int) -> tuple[RoutingProblem, Plan]:
     """A place where one vehicle alone may serve "new", as soon as "old" goes to the spare one; many others far away.
 
@@ -295,7 +304,7 @@ def test_room_is_soon_made_for_what_is_absent_however_much_there_is_elsewhere() 
             kernel.read(lane.D, lane.S, rows)
             assert lane.absent == 1
         assert placing.place(15, 0.1)
-        loosening.loosen(15, 0.1, 1, 100)
+        loosening.loosen(15, 0.1, 1, 100.0)
         assert loosening.absent == 0
 
 
@@ -316,7 +325,7 @@ def test_where_all_is_to_be_served_what_was_absent_most_is_often_put_back_first(
             if work == "place":
                 lane.place(1, 0.1)
             elif work == "loosen":
-                lane.loosen(1, 0.1, 1_000, 1)
+                lane.loosen(1, 0.1, 1_000, 1.0)
             else:
                 lane.lower(1, 0.1)
             assert lane.absent == 1
@@ -348,9 +357,9 @@ def test_ruins_towards_what_is_absent_tear_what_is_near_to_it() -> None:
 
 
 @settings(deadline=None)
-@given(simple_problems(), st.integers(0, 9), st.integers(1, 1 << 20), st.integers(1, 1 << 10))
+@given(simple_problems(), st.integers(0, 9), st.integers(1, 1 << 20), st.floats(0.01, 1_000.0))
 def test_what_is_loosened_loses_no_request_and_is_worth_what_it_says(
-    problem: RoutingProblem, seed: int, bearable: int, dearer: int
+    problem: RoutingProblem, seed: int, bearable: int, dearer: float
 ) -> None:
     assume(problem.requests and problem.vehicles)
     arrays = Arrays(problem)

@@ -1329,16 +1329,20 @@ def _weight(S: Any) -> Any:
 
 
 @compiled
-def _count_absences(S: Any) -> None:
-    """Count what is absent once more."""
+def _count_absences(S: Any, dearer: Any) -> Any:
+    """Count what is absent once more; return how much dearer all of it is then."""
+    more = 0
     for k in range(S[N_ABSENT]):
-        S[S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES] += 1
+        place = S[REQUEST_STATE] + 4 * S[S[ABSENT] + k] + ABSENCES
+        more += int(dearer * (S[place] + 1)) - int(dearer * S[place])
+        S[place] += 1
+    return more
 
 
 @compiled
 def _borne(S: Any, request: Any, bearable: Any, dearer: Any) -> Any:
     """Return what the absence of a request costs where it is borne for a while."""
-    return bearable + dearer * S[S[REQUEST_STATE] + 4 * request + ABSENCES]
+    return bearable + int(dearer * S[S[REQUEST_STATE] + 4 * request + ABSENCES])
 
 
 @compiled
@@ -1370,8 +1374,8 @@ def work(
     CONSTRUCT puts what is absent into the routes, locked requests first, once, and keeps that. LOWER lowers the cost:
     `best` (see `write`) is overwritten with each state better than `best_cost`. SQUEEZE tries to place what is absent
     in the active vehicles, and ends when nothing is absent; what is often absent counts more from step to step, so
-    that others give way to it. LOOSEN lowers the cost where an absence costs what is `bearable`, and `dearer` from step
-    to step; `best` is overwritten with states where nothing is absent.
+    that others give way to it. LOOSEN lowers the cost where an absence costs what is `bearable`, and `dearer` (less
+    than one where costs are coarse) from step to step; `best` is overwritten with states where nothing is absent.
     """
     D, S = _bare(data), _bare(state)
     if mode == CONSTRUCT:
@@ -1398,7 +1402,7 @@ def work(
             found_weight = _weight(S)
             found = total(D, S) - S[ABSENT_NOW]
             is_better = S[N_ABSENT] == 0 or found_weight < weight or (found_weight == weight and found < bar)
-            _count_absences(S)
+            _count_absences(S, 0.0)
         else:
             found = _loose(D, S, bearable, dearer) if mode == LOOSEN else total(D, S)
             is_better = found < bar or mode == CONSTRUCT
@@ -1416,8 +1420,7 @@ def work(
         if mode == SQUEEZE:
             weight = _weight(S)
         elif mode == LOOSEN:
-            _count_absences(S)
-            now += dearer * S[N_ABSENT]
+            now += _count_absences(S, dearer)
     return best_cost
 
 

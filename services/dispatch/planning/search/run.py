@@ -112,7 +112,7 @@ def warm_up() -> None:
     lane = search.lanes[0]
     lane.construct()
     lane.lower(1, 1.0)
-    lane.loosen(1, 1.0, 1, 1)
+    lane.loosen(1, 1.0, 1, 1.0)
     lane.forget_absences()
     kernel.close(lane.D, lane.S, kernel.easiest(lane.D, lane.S))
     lane.place(1, 1.0)
@@ -207,7 +207,7 @@ class _Lane:
         """Count absences from none again."""
         kernel.ease(self.D, self.S, 0.0)
 
-    def loosen(self, steps: int, heat: float, bearable: int, dearer: int) -> None:
+    def loosen(self, steps: int, heat: float, bearable: int, dearer: float) -> None:
         """Lower the cost for so many steps while requests may be absent; keep what is best of what serves all."""
         self.best = int(self._work(kernel.LOOSEN, steps, heat, bearable, dearer))
 
@@ -220,7 +220,7 @@ class _Lane:
         """
         count = int(self.D[L.N_REQUESTS])
         each = max(20, int(EASE_STEPS * count))
-        bearable, dearer = max(1, int(BEARABLE * mean)), max(1, int(DEARER * mean / count))
+        bearable, dearer = max(1, int(BEARABLE * mean)), DEARER * max(1.0, mean) / count
         for done in range(0, steps, each):
             self.loosen(min(each, steps - done), heat, bearable, dearer)
             back = (self.best, self.rows) if self.best < begun else other
@@ -257,7 +257,7 @@ class _Lane:
             kernel.close(self.D, self.S, vehicle)
         return bool(vehicle >= 0)
 
-    def _work(self, mode: int, steps: int, heat: float, bearable: int = 0, dearer: int = 0) -> int:
+    def _work(self, mode: int, steps: int, heat: float, bearable: int = 0, dearer: float = 0.0) -> int:
         found: int = kernel.work(
             self.D,
             self.S,
