@@ -31,13 +31,11 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
 time so far like the third has passed without one less.
 """
 
-LONG_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 25, 0.9, 250
-"""With so many stops a vehicle, a search hardly leaves the shape that it begins with. So that is loosened up to that
-share of the time, if there is time for so many steps a request.
+LONG_ROUTE, LONGER_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 18, 60, 0.9, 250
+"""With so many stops a vehicle as the first, and as the second times the mean ride from pickup to drop in means of all
+rides, a search hardly leaves the shape that it begins with. So that is loosened up to the third, a share of the time,
+if there is time for so many steps a request as the last.
 """
-
-FAR_APART = 0.9
-"""Where pickups and drops of requests lie so far apart, in means of all rides, lowering the cost alone does better."""
 
 LOOSE_HEAT, LOWERED_HEAT = 3.0, 1.0
 """Temperatures in mean legs: where loosening begins, and where what comes out of it is lowered from."""
@@ -462,9 +460,8 @@ class _Search:
         step, there is no way out.
         """
         count, began = len(self.problem.requests), self.clock.done
-        is_long = len(self.arrays.stops) >= LONG_ROUTE * self.best.used
         is_time = LOOSE_UNTIL - began >= self.clock.share_of(LEAST_LOOSE * count, self.best)
-        if not is_long or not is_time or self._are_far_apart():
+        if not is_time or not self._has_long_routes():
             return False
         mean, begun = self._mean_leg(), self.best.best
         for lane in self.lanes:
@@ -483,15 +480,16 @@ class _Search:
     def _has_short_routes(self) -> bool:
         return len(self.arrays.stops) < SHORT_ROUTE * self.best.used
 
-    def _are_far_apart(self) -> bool:
-        """Return whether the drops of requests lie nearly as far from their pickups as any stop lies from any other."""
+    def _has_long_routes(self) -> bool:
+        """Return whether routes are long: the more so, the nearer the drops of requests lie to their pickups."""
         requests, seconds = self.problem.requests, self.problem.travel_seconds
         pairs = [(up.point, down.point) for request in requests for up in request.pickups for down in request.drops]
-        if not pairs:
+        stops, used = len(self.arrays.stops), self.best.used
+        if not pairs or stops < LONG_ROUTE * used:
             return False
         ups, downs = map(list, zip(*pairs, strict=True))
         points = ups + downs
-        return bool(seconds[ups, downs].mean() >= FAR_APART * seconds[np.ix_(points, points)].mean())
+        return bool(stops * seconds[np.ix_(points, points)].mean() >= LONGER_ROUTE * used * seconds[ups, downs].mean())
 
     def _fewer_absent(self, until: float) -> None:
         """Try to place what found no place, what is often absent first."""
