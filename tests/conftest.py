@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, async_playwright
 
 from services.kit.http import access
@@ -30,6 +31,9 @@ MARK_OF_FIXTURE = {
     "shared_folder": "shared",
     "verapdf": "verapdf",
 }
+
+# For a change of the planning engine: `pytest tests/dispatch/planning --hypothesis-profile=thousands`.
+settings.register_profile("thousands", max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Part = TypeVar("Part")
 
