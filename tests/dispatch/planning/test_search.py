@@ -18,6 +18,7 @@ from services.dispatch.planning.search.arrays import MOST_NARROW, Arrays, Flat, 
 from services.dispatch.planning.search.run import (
     COLD,
     COMBINE_SHARE,
+    DEARER,
     EASED,
     EASED_MORE,
     ENOUGH_FOR_FEWER,
@@ -229,6 +230,16 @@ def test_a_lane_wavers_for_all_the_steps_it_is_given() -> None:
     lane.construct()
     lane.waver(50, 1.0, 100.0, 0, None)
     assert lane.S[L.STEPS_DONE] == 50
+
+
+def test_what_an_absence_gets_dearer_by_follows_the_mean_leg_however_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = _Lane(Arrays(long_routes(24)), 0, 0)
+    asked: list[float] = []
+    monkeypatch.setattr(lane, "loosen", lambda steps, heat, bearable, dearer: asked.append(dearer))
+    for mean in (4.0, 400.0):
+        lane.waver(1, 1.0, mean, 0, None)
+    assert asked == pytest.approx([DEARER * 4 / 24, DEARER * 400 / 24])
+    assert asked[0] < 1
 
 
 def test_a_lane_that_got_nowhere_goes_back_to_its_own_best_or_as_long_as_it_has_none_to_the_others() -> None:
