@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -188,6 +189,23 @@ def test_where_routes_are_long_a_search_loosens_them_and_keeps_the_best(monkeypa
     assert costs == []  # there is no time for it
     search(with_drops_far_off(problem), Steps(60_000), lanes=1)
     assert costs == []
+
+
+def test_a_lane_that_is_behind_halfway_through_wavering_goes_on_from_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = _Search(long_routes(24), 0, None, None, 2, ALL)
+    waver, behind = _Lane.waver, []
+
+    def wavers(lane: _Lane, *args: Any, **told: Any) -> None:
+        if lane is one.lanes[1]:
+            behind.append(lane.best)  # and stands still
+        else:
+            waver(lane, *args, **told)
+
+    monkeypatch.setattr(_Lane, "waver", wavers)
+    one.run(Steps(60_000), None, lambda: False)
+    assert len(set(behind)) == 2
+    assert behind == sorted(behind, reverse=True)
+    assert abs(behind.count(behind[0]) - len(behind) / 2) <= 1
 
 
 def with_drops_far_off(problem: RoutingProblem) -> RoutingProblem:

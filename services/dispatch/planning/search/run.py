@@ -457,17 +457,20 @@ class _Search:
 
         Requests may be absent at a price, which rises as long as they are, until others give way to them, and falls
         once all are served. Some parts of a hard problem are only left that way: where all must be served at every
-        step, there is no way out.
+        step, there is no way out. A lane far behind halfway through stays behind: there both go on from the better.
         """
         count, began = len(self.problem.requests), self.clock.done
         is_time = LOOSE_UNTIL - began >= self.clock.share_of(LEAST_LOOSE * count, self.best)
         if not is_time or not self._has_long_routes():
             return False
-        mean, begun = self._mean_leg(), self.best.best
+        mean, begun, half = self._mean_leg(), self.best.best, (began + LOOSE_UNTIL) / 2
         for lane in self.lanes:
             lane.forget_absences()
         while (done := self.clock.done) < LOOSE_UNTIL and not self.should_stop():
             heat = LOOSE_HEAT * mean * (COLD / LOOSE_HEAT) ** ((done - began) / (LOOSE_UNTIL - began))
+            if done >= half:
+                half = math.inf
+                self._go_on_from_best()
             best = self.best
             # What it began from is the shape to get away from: back to nothing until a lane has served all again.
             other = (best.best, best.rows.copy()) if best.best < begun else None
@@ -527,10 +530,7 @@ class _Search:
                     self.pool.add(lane.rows)
             if int(part * EXCHANGES) > exchanged:
                 exchanged += 1
-                best = self.best
-                for lane in self.lanes:
-                    if lane is not best and lane.best > best.best:
-                        lane.adopt(best.rows)
+                self._go_on_from_best()
 
     def _recombine(self, seen: SeenRoutes) -> None:
         """Let each lane make its best cheaper by routes that either has seen.
@@ -613,6 +613,12 @@ class _Search:
     def best(self) -> _Lane:
         """The lane with the best routes."""
         return min(self.lanes, key=lambda lane: lane.best)
+
+    def _go_on_from_best(self) -> None:
+        best = self.best
+        for lane in self.lanes:
+            if lane.best > best.best:
+                lane.adopt(best.rows)
 
     def _meet(self, work: Callable[[_Lane, int], object], until: float) -> list[object]:
         """Let every lane do its work, then wait for all."""
