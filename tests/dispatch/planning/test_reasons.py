@@ -30,7 +30,7 @@ from services.dispatch.planning.problem import (
     pair,
 )
 from services.dispatch.planning.reasons import apply, explain, insertion, remedy_words, sentence, serve
-from services.dispatch.planning.reasons.insertion import cheapest, fits, route_price
+from services.dispatch.planning.reasons.insertion import Undecided, cheapest, fits, route_price
 from services.dispatch.planning.schedule import Call, calls_of, ride
 from tests.strategies import problems
 
@@ -571,6 +571,8 @@ def test_where_the_quickest_order_keeps_a_load_aboard_too_long_another_is_found(
     assert served is not None
     # Quickest would be both pickups, then both drops: ten minutes too long aboard for the second.
     assert [visit.request_id for visit in served.routes[0].visits] == ["first", "first", "r", "r"]
-    assert fits(
-        problem, problem.vehicles[0], kept_by(problem, a_plan_with(problem, "first", "v"), problem.vehicles[0]), second
-    )
+    kept = kept_by(problem, a_plan_with(problem, "first", "v"), problem.vehicles[0])
+    assert fits(problem, problem.vehicles[0], kept, second)
+    # Where no such order may be tried, that there is none is not claimed.
+    with patch.object(insertion, "MOST_ORDERS", 0), pytest.raises(Undecided):
+        fits(problem, problem.vehicles[0], kept, second)
