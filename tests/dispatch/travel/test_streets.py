@@ -291,23 +291,32 @@ def test_a_new_network_is_taken_up_while_running(roads: Roads, town: Path, tmp_p
 def test_whoever_asks_while_the_network_changes_is_told_no_estimate(roads: Roads, town: Path, tmp_path: Path) -> None:
     """Answers over the old streets or the new ones; the process that is ended in the middle of a question shows not."""
     is_over = Event()
+    told: tuple[list[bool], list[bool]] = ([], [])
 
-    def ask(seed: int) -> list[bool]:
-        generator, told = np.random.default_rng(seed), []
+    def ask(asker: int) -> None:
+        generator = np.random.default_rng(asker)
         while not is_over.is_set():
             points = [corner(x, y) for x, y in generator.uniform(0, 4, (40, 2)).tolist()]
-            told.append(bool(roads.matrix(points).estimated.any()))
-        return told
+            told[asker].append(bool(roads.matrix(points).estimated.any()))
+
+    def wait_for_answers(count: int) -> None:
+        before = [len(answers) for answers in told]
+        assert wait_for(
+            lambda: all(len(answers) >= so_many + count for answers, so_many in zip(told, before, strict=True)),
+            seconds=60,
+        )
 
     with ThreadPoolExecutor(2) as threads:
-        asking = [threads.submit(ask, seed) for seed in range(2)]
+        asking = [threads.submit(ask, asker) for asker in range(2)]
         try:
+            wait_for_answers(1)
             for closed in (1, 2):
                 import_network(write_town(tmp_path / "new.osm", closed_rows=[closed]), town, BOUNDS)
+                wait_for_answers(2)  # The first may have been asked before the change.
         finally:
             is_over.set()
-    told = [answer.result() for answer in asking]
-    assert min(map(len, told)) > 2
+        for answers in asking:
+            answers.result()
     assert not any(map(any, told))
 
 
