@@ -7,18 +7,32 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, event, example, given, settings
 from hypothesis import strategies as st
 
-from services.dispatch.planning.check import check
+from services.dispatch.planning.check import ViolationKind, check
+from services.dispatch.planning.near import ChangePrices, Near
 from services.dispatch.planning.plan import Plan, cost, is_equipped
-from services.dispatch.planning.problem import Objective, Request, RoutingProblem, Stop, Vehicle, pair
+from services.dispatch.planning.problem import (
+    Break,
+    HubLimit,
+    Objective,
+    Request,
+    RoutingProblem,
+    Share,
+    Stop,
+    StopKind,
+    Vehicle,
+    pair,
+)
+from services.dispatch.planning.schedule import Call, calls_of, ride
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import MOST_NARROW, Arrays, Flat, Rows, new_state
 from services.dispatch.planning.search.run import (
     COLD,
     COMBINE_SHARE,
+    CROSSED,
     DEARER,
     EASED,
     EASED_MORE,
@@ -31,7 +45,7 @@ from services.dispatch.planning.search.run import (
     search,
 )
 from services.dispatch.planning.stop import ALL, Seconds, Steps
-from tests.strategies import simple_problems
+from tests.strategies import problems, simple_problems
 
 
 def prices_of_all_places(arrays: Arrays, rows: Rows, vehicle: int, pickup: int) -> Iterator[int]:
@@ -383,6 +397,155 @@ def test_ruins_towards_what_is_absent_tear_what_is_near_to_it() -> None:
             seen.update(request for request in range(52) if not lane.serves(request))
     assert torn[1.0] == {0, 1}
     assert len(torn[0.0]) > 25
+
+
+def two_that_work_here_and_there(
+    second: Vehicle, *, skills: frozenset[str] = frozenset()
+) -> tuple[RoutingProblem, Plan]:
+    """Two places far apart and two couriers; by the plan each works in one of them early, in the other one late.
+
+    `second`: the second courier, who takes breaks after all else. What is to be done late in b needs `skills`.
+    """
+    apart = np.array([[0, 3_000, 3_000], [3_000, 0, 5_000], [3_000, 5_000, 0]])
+    requests = {}
+    for where, name in ((1, "a"), (2, "b")):
+        for when, opens, closes in (("early", 0, 7_000), ("late", 10_000, 12_000)):
+            stop = Stop(where, opens, closes, 60)
+            requests[when, name] = pair(
+                f"{when}-{name}", stop, stop, skills=skills if (when, name) == ("late", "b") else frozenset()
+            )
+    first = Vehicle("v", 0, 0, 0, 40_000, skills=skills)
+    problem = RoutingProblem(("depot", "a", "b"), tuple(requests.values()), (first, second), apart, apart)
+    routes = []
+    for vehicle, early, late in ((first, "a", "b"), (second, "b", "a")):
+        calls = [
+            Call(request, kind)
+            for request in (requests["early", early], requests["late", late])
+            for kind in (StopKind.PICKUP, StopKind.DROP)
+        ]
+        route = ride(problem, vehicle, [*calls, *vehicle.breaks])
+        assert route
+        routes.append(route)
+    return problem, Plan(tuple(routes), ())
+
+
+def crossed(problem: RoutingProblem, plan: Plan, most_torn: float) -> set[tuple[tuple[str, ...], ...]]:
+    """Return what the couriers serve after trying once to cross two routes, for all of 200 seeds."""
+    arrays = Arrays(problem)
+    found = set()
+    for seed in range(200):
+        lane = _Lane(arrays, seed, 0)
+        kernel.read(lane.D, lane.S, arrays.rows_of(plan))
+        kernel._cross(lane.D, lane.S, 1.0, most_torn)
+        marks = int(lane.S[L.REQUEST_STATE]) + 4 * np.arange(len(problem.requests)) + L.MARK
+        assert not lane.S[marks].any()
+        kernel.write(lane.D, lane.S, lane.rows)
+        for vehicle, row in enumerate(lane.rows):
+            served = {arrays.stops[node][0] for node in row[1 : row[0] + 1] if node < len(arrays.stops)}
+            assert {kernel._served_by(lane.S, request) for request in served} <= {vehicle}
+        found.add(tuple(route.request_ids for route in arrays.plan_of(lane.rows).routes))
+    return found
+
+
+AS_PLANNED = (("early-a", "late-b"), ("early-b", "late-a"))
+EACH_IN_ONE_PLACE = (("early-a", "late-a"), ("early-b", "late-b"))
+SECOND = Vehicle("w", 0, 0, 0, 40_000)
+
+
+def test_two_couriers_go_on_with_each_others_stops() -> None:
+    assert crossed(*two_that_work_here_and_there(SECOND), 0.0) == {AS_PLANNED, EACH_IN_ONE_PLACE}
+
+
+def test_what_is_under_way_where_routes_are_crossed_is_torn_out_up_to_a_number() -> None:
+    problem, plan = two_that_work_here_and_there(SECOND)
+    through = pair("through", Stop(1, 0, 7_000, 60), Stop(2, 10_000, 12_000, 60))
+    with_it = replace(problem, requests=(*problem.requests, through))
+    early_a, late_b = (calls_of(problem, plan.routes[0])[part] for part in (slice(2), slice(2, 4)))
+    middle = [Call(through, StopKind.PICKUP), Call(through, StopKind.DROP)]
+    route = ride(with_it, with_it.vehicles[0], [*early_a, *middle, *late_b])
+    assert route
+    as_planned = (("early-a", "through", "late-b"), AS_PLANNED[1])
+    carrying_it = Plan((route, plan.routes[1]), ())
+    assert crossed(with_it, carrying_it, 0.0) == {as_planned}
+    assert crossed(with_it, carrying_it, 1.0) == {as_planned, EACH_IN_ONE_PLACE}
+
+
+def test_routes_are_not_crossed_before_a_break() -> None:
+    second = replace(SECOND, breaks=(Break(10_000, 12_900, 600),))
+    assert crossed(*two_that_work_here_and_there(second), 0.0) == {AS_PLANNED}
+
+
+def test_routes_are_not_crossed_where_the_other_courier_may_not_serve_what_follows() -> None:
+    skills = frozenset({"trailer"})
+    assert crossed(*two_that_work_here_and_there(SECOND, skills=skills), 0.0) == {AS_PLANNED}
+    able = replace(SECOND, skills=skills)
+    assert EACH_IN_ONE_PLACE in crossed(*two_that_work_here_and_there(able, skills=skills), 0.0)
+
+
+def test_routes_are_not_crossed_beyond_what_a_group_may_serve() -> None:
+    problem, plan = two_that_work_here_and_there(replace(SECOND, group="second"))
+    last = pair("last-a", Stop(1, 12_500, 20_000, 60), Stop(1, 12_500, 20_000, 60))
+    with_it = replace(problem, requests=(*problem.requests, last))
+    second = [*calls_of(problem, plan.routes[1]), Call(last, StopKind.PICKUP), Call(last, StopKind.DROP)]
+    route = ride(with_it, with_it.vehicles[1], second)
+    assert route
+    with_last, as_planned = Plan((plan.routes[0], route), ()), (AS_PLANNED[0], ("early-b", "late-a", "last-a"))
+    crossed_over = (("early-a", "late-a", "last-a"), ("early-b", "late-b"))
+    for permille, allowed in ((400, {as_planned}), (600, {as_planned, crossed_over})):
+        shared = replace(with_it, shares=(Share("", at_most_permille=permille),))
+        assert crossed(shared, with_last, 0.0) & {as_planned, crossed_over} == allowed
+
+
+def test_routes_are_not_crossed_so_that_more_call_at_a_hub_than_may() -> None:
+    problem, plan = two_that_work_here_and_there(SECOND)
+    calls = [calls_of(problem, route) for route in plan.routes]
+    each = [ride(problem, vehicle, [*calls[v][:2], *calls[1 - v][2:]]) for v, vehicle in enumerate(problem.vehicles)]
+    apart = Plan(tuple(filter(None, each)), ())
+    assert crossed(problem, apart, 0.0) == {AS_PLANNED, EACH_IN_ONE_PLACE}
+    limited = replace(problem, hub_limits=(HubLimit(1, 1),))
+    assert crossed(limited, apart, 0.0) == {EACH_IN_ONE_PLACE}
+
+
+@pytest.mark.parametrize(
+    ("objective", "is_near", "share"),
+    [(Objective.VEHICLES_FIRST, False, CROSSED), (Objective.VEHICLES_FIRST, True, 0.0), (Objective.PRICES, False, 0.0)],
+)
+def test_routes_are_crossed_where_vehicles_count_first_and_no_plan_is_to_be_stayed_near_to(
+    objective: Objective, is_near: bool, share: float
+) -> None:
+    problem, plan = two_that_work_here_and_there(SECOND)
+    arrays = Arrays(replace(problem, objective=objective), Near(plan, ChangePrices()) if is_near else None)
+    with patch.object(kernel, "work", wraps=kernel.work) as work:
+        _Lane(arrays, 0, 0).lower(1, 0.0)
+    (_, _, _, _, _, _, _, _, _, crossed, *_) = work.call_args.args
+    assert crossed == share
+
+
+@settings(deadline=None)
+@given(problems() | simple_problems(), st.integers(0, 9), st.floats(0.0, 1e6), st.integers(0, 10).map(float))
+def test_routes_crossed_can_be_ridden_and_lose_no_request(
+    problem: RoutingProblem, seed: int, heat: float, most_torn: float
+) -> None:
+    assume(problem.requests and problem.vehicles)
+    arrays = Arrays(problem)
+    lane, judge = _Lane(arrays, seed, 0), _Lane(arrays, seed, 1)
+    before = arrays.plan_of(arrays.rows_of(search(problem, Steps(20), seed)))
+    kernel.read(lane.D, lane.S, arrays.rows_of(before))
+    absent, price = lane.absent, lane.cost
+    for _ in range(100):
+        if kernel._cross(lane.D, lane.S, heat, most_torn):
+            event("crossed")
+            kernel.write(lane.D, lane.S, lane.rows)
+            plan = arrays.plan_of(lane.rows)
+            assert len(plan.left_out) == lane.absent <= absent + most_torn
+            # What is locked may be torn out, and is put back then.
+            assert {found.kind for found in check(problem, plan)} <= {ViolationKind.LOCK_BROKEN}
+            kernel.read(judge.D, judge.S, lane.rows)
+            assert lane.cost == judge.cost
+            kernel._undo(lane.D, lane.S)
+        kernel.write(lane.D, lane.S, lane.rows)
+        assert arrays.plan_of(lane.rows) == before
+        assert (lane.absent, lane.cost) == (absent, price)
 
 
 @settings(deadline=None)

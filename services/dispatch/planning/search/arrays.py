@@ -33,7 +33,7 @@ class Arrays:
     """A problem flattened. Stop nodes are numbered request by request, pickups first."""
 
     def __init__(self, problem: RoutingProblem, near: Near | None = None) -> None:
-        self.problem = problem
+        self.problem, self.near = problem, near
         self.stops = [
             (number, request, kind, place, stop)
             for number, request in enumerate(problem.requests)

@@ -8,7 +8,7 @@ Nodes: the stops of a request one after another, pickups first; then one node fo
 for each vehicle. A route is start, stops and breaks, home, breaks after coming home.
 
 Sources: SISR, Christiaens and Vanden Berghe (2020), for ruin, recreate, absences and the fleet's reduction; for pickup
-and delivery, Sartori and Buriol (2020) and Curtois et al. (2018).
+and delivery, Sartori and Buriol (2020) and Curtois et al. (2018); for crossing two routes, Potvin and Rousseau (1995).
 """
 
 from typing import Any
@@ -263,6 +263,16 @@ def _leg(D: Any, place: Any) -> Any:
     if D[IS_NARROW]:
         return np.int64(_narrow(D)[place])
     return D[place]
+
+
+@compiled
+def _position_of(D: Any, S: Any, vehicle: Any, node: Any) -> Any:
+    """Return where in a vehicle's route a node stands that is there."""
+    place, width = _first_position(D, S, _slot_of(S, vehicle)) + NODE, D[POSITION_WIDTH]
+    position = 0
+    while S[place + position * width] != node:
+        position += 1
+    return position
 
 
 @compiled
@@ -1019,6 +1029,13 @@ def _insert(D: Any, S: Any, vehicle: Any, request: Any) -> Any:
 
 
 @compiled
+def _unmark(S: Any, marked: Any) -> None:
+    """Take the marks off the first so many requests of ORDER."""
+    for k in range(marked):
+        S[S[REQUEST_STATE] + 4 * S[S[ORDER] + k] + MARK] = 0
+
+
+@compiled
 def _tear(D: Any, S: Any, vehicle: Any, position: Any, count: Any, skipped: Any) -> None:
     """Take `count` stops around a position out of a route, each with the rest of its request.
 
@@ -1073,8 +1090,7 @@ def _tear(D: Any, S: Any, vehicle: Any, position: Any, count: Any, skipped: Any)
         _copy(D, S, old, slot)
         _refresh(D, S, vehicle, slot)
     _count(D, S, vehicle, 1)
-    for k in range(marked):
-        S[S[REQUEST_STATE] + 4 * S[S[ORDER] + k] + MARK] = 0
+    _unmark(S, marked)
 
 
 @compiled
@@ -1097,7 +1113,6 @@ def _ruin(D: Any, S: Any, stops_wanted: Any, longest: Any, towards_absent: Any) 
     most = min(np.float64(longest), mean)
     most_strings = max(1.0, 4.0 * stops_wanted / (1.0 + most) - 1.0)
     strings = 1 + _below(S, most_strings)
-    width = D[POSITION_WIDTH]
     for k in range(-1, D[NEAR_WIDTH]):
         node = seed if k < 0 else D[D[NEAR] + seed * D[NEAR_WIDTH] + k]
         if node < 0:
@@ -1111,10 +1126,7 @@ def _ruin(D: Any, S: Any, stops_wanted: Any, longest: Any, towards_absent: Any) 
             _tear(D, S, vehicle, 1, here, 0)  # so that a vehicle that costs more than it saves can go
             break
         count = 1 + _below(S, min(np.float64(here), most))
-        position = 1
-        start = _first_position(D, S, slot) + NODE
-        while S[start + position * width] != node:
-            position += 1
+        position = _position_of(D, S, vehicle, node)
         skipped = 0
         if count > 1 and count < here and _chance(S) < 0.5:
             skipped = 1
@@ -1124,6 +1136,158 @@ def _ruin(D: Any, S: Any, stops_wanted: Any, longest: Any, towards_absent: Any) 
         strings -= 1
         if strings == 0:
             break
+
+
+# -- crossing ----------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def _cross(D: Any, S: Any, heat: Any, most_torn: Any) -> Any:
+    """Let two vehicles go on with each other's stops from some time on; return whether they do.
+
+    A stop is drawn by chance. Of the vehicles that call near to it, one that would be in time for it is chosen, by what
+    the two new legs cost and by chance, the more of it the hotter. Requests that are under way where the routes are cut
+    are torn out; with more than `most_torn` of them nothing is done. Nor is it where a break, or a rule that couples
+    couriers, is in the way.
+    """
+    node = _below(S, D[N_STOPS])
+    vehicle = _served_by(S, D[_node(D, node) + REQUEST])
+    if vehicle < 0:
+        return False
+    cut = _position_of(D, S, vehicle, node)
+    other, other_cut = _partner(D, S, vehicle, cut, heat)
+    if other < 0:
+        return False
+    marked = _mark_under_way(D, S, vehicle, cut, 0)
+    if marked >= 0:
+        marked = _mark_under_way(D, S, other, other_cut, marked)
+    if marked < 0:
+        return False
+    if marked > most_torn:
+        _unmark(S, marked)
+        return False
+    _count(D, S, vehicle, -1)
+    _count(D, S, other, -1)
+    slot, other_slot = _slot_of(S, vehicle), _slot_of(S, other)
+    holds = _join(D, S, vehicle, slot, cut, other_slot, other_cut)
+    holds = _join(D, S, other, other_slot, other_cut, slot, cut) and holds
+    _count(D, S, vehicle, 1)
+    _count(D, S, other, 1)
+    _unmark(S, marked)
+    if holds and (not D[HAS_LIMITS] or _is_within(D, S)):
+        for k in range(marked):
+            _make_absent(D, S, S[S[ORDER] + k])
+        return True
+    _undo(D, S)
+    return False
+
+
+@compiled
+def _partner(D: Any, S: Any, vehicle: Any, cut: Any, heat: Any) -> Any:
+    """Return which vehicle is to go on from a position of this one's route, and from where in its own; -1 if none."""
+    points, width = D[N_POINTS], D[POSITION_WIDTH]
+    position = _first_position(D, S, _slot_of(S, vehicle)) + cut * width
+    before, node, own = position - width, S[position + NODE], _vehicle(D, vehicle)
+    least, best, best_cut = np.inf, -1, -1
+    for k in range(D[NEAR] + node * D[NEAR_WIDTH], D[NEAR] + (node + 1) * D[NEAR_WIDTH]):
+        if D[k] < 0:
+            break
+        other = _served_by(S, D[_node(D, D[k]) + REQUEST])
+        if other < 0 or other == vehicle:
+            continue
+        others = _vehicle(D, other)
+        other_cut = _position_of(D, S, other, D[k]) + 1
+        after = _first_position(D, S, _slot_of(S, other)) + other_cut * width
+        last = after - width
+        ride, back = S[last + HERE] * points + S[position + HERE], S[before + HERE] * points + S[after + HERE]
+        if S[last + LEAVES] + _leg(D, D[others + SECONDS] + ride) > S[position + LATEST]:
+            continue
+        if S[before + LEAVES] + _leg(D, D[own + SECONDS] + back) > S[after + LATEST]:
+            continue
+        more = _leg(D, D[others + PRICE] + ride) + _leg(D, D[own + PRICE] + back)
+        more -= S[before + LEG_PRICE] + S[last + LEG_PRICE]
+        value = more - heat * np.log(_chance(S) + 1e-300)
+        if value < least:
+            least, best, best_cut = value, other, other_cut
+    return best, best_cut
+
+
+@compiled
+def _mark_under_way(D: Any, S: Any, vehicle: Any, cut: Any, marked: Any) -> Any:
+    """Mark requests with stops on both sides of a cut, after so many in ORDER; return how many there are then.
+
+    Where a break comes after the cut all marks are taken off, and -1 is returned.
+    """
+    slot = _slot_of(S, vehicle)
+    start, width = _first_position(D, S, slot) + NODE, D[POSITION_WIDTH]
+    home = S[_slot(S, slot) + HOME_AT]
+    for k in range(cut, home):
+        at = _node(D, S[start + k * width])
+        if D[at + KIND] != STOP:
+            _unmark(S, marked)
+            return -1
+        S[S[KEY] + D[at + REQUEST]] = 0
+    for k in range(1, cut):
+        at = _node(D, S[start + k * width])
+        if D[at + KIND] == STOP:
+            S[S[KEY] + D[at + REQUEST]] = 1
+    for k in range(cut, home):
+        request = D[_node(D, S[start + k * width]) + REQUEST]
+        state = S[REQUEST_STATE] + 4 * request
+        if S[S[KEY] + request] and S[state + MARK] == 0:
+            S[state + MARK] = 1
+            S[S[ORDER] + marked] = request
+            marked += 1
+    return marked
+
+
+@compiled
+def _join(D: Any, S: Any, vehicle: Any, head: Any, cut: Any, tail: Any, tail_cut: Any) -> Any:
+    """Give a vehicle what a slot of its own has before a cut and another has from one on, but for what is marked.
+
+    Return whether it can be ridden and everything in it be served by this vehicle.
+    """
+    slot = _touch(D, S, vehicle)
+    row, head_row, may = _slot(S, slot), _slot(S, head), D[MAY] + (vehicle >> 6)
+    width, length = D[POSITION_WIDTH], 0
+    start = _first_position(D, S, slot) + NODE
+    source = _first_position(D, S, head) + NODE
+    for k in range(cut):
+        node = S[source + k * width]
+        at = _node(D, node)
+        if D[at + KIND] != STOP or S[S[REQUEST_STATE] + 4 * D[at + REQUEST] + MARK] == 0:
+            S[start + length * width] = node
+            length += 1
+    home, end = S[head_row + HOME_AT], S[head_row + LENGTH]
+    other = _first_position(D, S, tail) + NODE
+    holds = True
+    for k in range(tail_cut, S[_slot(S, tail) + HOME_AT]):
+        node = S[other + k * width]
+        request = D[_node(D, node) + REQUEST]
+        if S[S[REQUEST_STATE] + 4 * request + MARK]:
+            continue
+        if length + end - home >= D[WIDTH] or not D[may + request * D[MAY_WIDTH]] >> (vehicle & 63) & 1:
+            holds = False
+            break
+        S[start + length * width] = node
+        S[S[REQUEST_STATE] + 4 * request + VEHICLE_OF] = vehicle
+        length += 1
+    for k in range(home, end):
+        S[start + length * width] = S[source + k * width]
+        length += 1
+    S[row + LENGTH] = length
+    return _refresh(D, S, vehicle, slot) and holds
+
+
+@compiled
+def _is_within(D: Any, S: Any) -> Any:
+    """Return whether no group serves more, and no hub is called at by more vehicles, than it may."""
+    is_within = True
+    for group in range(D[N_GROUPS]):
+        is_within = is_within and S[S[GROUP_SERVED] + group] <= D[D[GROUP_MOST] + group]
+    for k in range(D[N_HUBS]):
+        is_within = is_within and S[S[HUB_USED] + k] <= D[D[HUB_MOST] + k]
+    return is_within
 
 
 # -- recreate ----------------------------------------------------------------------------------------------------------
@@ -1365,6 +1529,7 @@ def work(
     heat: Any,
     stops_wanted: Any,
     longest: Any,
+    crossed: Any,
     blink: Any,
     bearable: Any,
     dearer: Any,
@@ -1393,7 +1558,8 @@ def work(
         by = LOCKED_FIRST
         if mode != CONSTRUCT:
             S[STEPS_DONE] += 1
-            _ruin(D, S, stops_wanted, longest, TOWARDS_ABSENT if wants_all else 0.0)
+            if not (crossed > 0.0 and _chance(S) < crossed and _cross(D, S, heat, stops_wanted)):
+                _ruin(D, S, stops_wanted, longest, TOWARDS_ABSENT if wants_all else 0.0)
             by = BY_ABSENCES if wants_all and _chance(S) < OFTEN_ABSENT_FIRST else _order(S)
         opens_freely = mode == LOOSEN or (mode == LOWER and S[N_OLD_ABSENT] > 0 and _chance(S) < OPENS_FREELY)
         _recreate(D, S, by, blink, opens_freely, bearable, dearer)

@@ -54,6 +54,9 @@ is gone back to.
 STOPS_TORN, LONGEST_STRING = 10.0, 10
 """Mean of the stops that one ruin takes out, and the longest string of them: SISR's own figures."""
 
+CROSSED = 0.2
+"""How often two routes are crossed instead of a ruin, where vehicles count first and there is no plan to stay near."""
+
 BLINK = 0.01
 """How often a route is overlooked."""
 
@@ -154,6 +157,8 @@ class _Lane:
         self._random = Random(1_000 * seed + number)  # noqa: S311 - a search can be made again
         self._shown = arrays.empty_rows()
         self._prices = np.zeros(len(arrays.problem.vehicles), dtype=np.int64)
+        is_free = arrays.problem.objective is Objective.VEHICLES_FIRST and not arrays.near
+        self._crossed = CROSSED if is_free else 0.0
 
     @property
     def cost(self) -> int:
@@ -266,6 +271,7 @@ class _Lane:
             heat,
             STOPS_TORN,
             LONGEST_STRING,
+            self._crossed,
             BLINK,
             bearable,
             dearer,
