@@ -185,6 +185,9 @@ back first.
 WHOLE_ROUTES = 0.01
 """How often all of a route is torn out where using a vehicle costs something."""
 
+MOST_UNDER_WAY = 6.0
+"""Routes are not crossed where more requests are under way in both of them: putting those back takes too long."""
+
 OPENS_FREELY = 0.02
 """How often a vehicle's price is left aside where requests are put back, as long as some are absent."""
 
@@ -1558,7 +1561,7 @@ def work(
         by = LOCKED_FIRST
         if mode != CONSTRUCT:
             S[STEPS_DONE] += 1
-            if not (crossed > 0.0 and _chance(S) < crossed and _cross(D, S, heat, stops_wanted)):
+            if not (crossed > 0.0 and _chance(S) < crossed and _cross(D, S, heat, MOST_UNDER_WAY)):
                 _ruin(D, S, stops_wanted, longest, TOWARDS_ABSENT if wants_all else 0.0)
             by = BY_ABSENCES if wants_all and _chance(S) < OFTEN_ABSENT_FIRST else _order(S)
         opens_freely = mode == LOOSEN or (mode == LOWER and S[N_OLD_ABSENT] > 0 and _chance(S) < OPENS_FREELY)
