@@ -1284,7 +1284,10 @@ def _join(D: Any, S: Any, vehicle: Any, head: Any, cut: Any, tail: Any, tail_cut
 
 @compiled
 def _is_within(D: Any, S: Any) -> Any:
-    """Return whether no group serves more, and no hub is called at by more vehicles, than it may."""
+    """Return whether no group serves more, and no hub is called at by more vehicles, than it may.
+
+    That is all that crossing two routes may break: no vehicle is used after it that was not before.
+    """
     is_within = True
     for group in range(D[N_GROUPS]):
         is_within = is_within and S[S[GROUP_SERVED] + group] <= D[D[GROUP_MOST] + group]
