@@ -208,8 +208,17 @@ def readjusted(
 
 
 def _breaks(round_: Round, proposed: RoundProposed | None, at: datetime) -> tuple[BreakTaken, ...]:
-    taken = tuple(rest for rest in round_.breaks if rest.ends_at <= at)
+    """Return the breaks that are over or being taken, then those proposed: what is being taken is not planned anew."""
+    taken = tuple(rest for rest in round_.breaks if rest.ends_at <= at or _is_running(round_, rest, at))
     return (*taken, *(proposed.breaks if proposed else ()))
+
+
+def _is_running(round_: Round, rest: BreakTaken, at: datetime) -> bool:
+    """Return whether a break is being taken: its time has come, all before it is done, and nothing is begun."""
+    before = [stop for stop in round_.stops if stop.starts_at < rest.starts_at]
+    is_riding = any(stop.state in (StopState.STARTED, StopState.ARRIVED) for stop in round_.stops)
+    is_done = all(stop.has_ended or stop.state is StopState.HELD for stop in before)
+    return rest.starts_at <= at < rest.ends_at and is_done and not is_riding
 
 
 def _stop(old: Stop | None, proposed: StopProposed, make_id: Callable[[], str]) -> Stop:

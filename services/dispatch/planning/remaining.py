@@ -387,10 +387,17 @@ def _vehicle_now(
     """Return the vehicle from now on; its shift may be over."""
     late = sum(event.seconds for event in events if isinstance(event, Late) and event.vehicle_id == vehicle.id)
     ends = [event.seconds for event in events if isinstance(event, ShiftEnds) and event.vehicle_id == vehicle.id]
-    free = max(vehicle.shift_start_seconds, now_seconds, standing.free_seconds if standing else now_seconds) + late
     end = min([vehicle.shift_end_seconds, *ends])
     route = next((route for route in in_force.routes if route.vehicle_id == vehicle.id), None)
     planned = route.breaks if route else ()
+    running = {n for n, rest in enumerate(planned) if route and _is_running(route, rest, standing, now_seconds)}
+    free = max(
+        vehicle.shift_start_seconds,
+        now_seconds,
+        standing.free_seconds if standing else now_seconds,
+        *(planned[number].end_seconds for number in running),
+    )
+    free += late
     breaks = []
     clock = free
     for number, rest in enumerate(vehicle.breaks):
@@ -399,7 +406,7 @@ def _vehicle_now(
             planned[number].end_seconds <= now_seconds if number < len(planned) else rest.window_end_seconds < free
         )
         begins = max(rest.window_start_seconds, clock)
-        if not is_over and begins + rest.length_seconds <= end:
+        if not is_over and number not in running and begins + rest.length_seconds <= end:
             breaks.append(replace(rest, window_end_seconds=max(rest.window_end_seconds, begins)))
             clock = begins + rest.length_seconds
     has_ridden = standing is not None and bool(standing.ended)
@@ -414,6 +421,14 @@ def _vehicle_now(
         breaks=tuple(breaks),
         fixed_price=0 if has_ridden else vehicle.fixed_price,
     )
+
+
+def _is_running(route: Route, rest: BreakTaken, standing: Progress | None, now_seconds: int) -> bool:
+    """Return whether a break is being taken: its time has come, all before it is done, and nothing is begun."""
+    before = {(visit.request_id, visit.kind, visit.number) for visit in route.visits[: rest.after]}
+    is_riding = standing is not None and bool(standing.started)
+    ended = standing.ended.keys() if standing else set()
+    return rest.start_seconds <= now_seconds < rest.end_seconds and before <= ended and not is_riding
 
 
 def _ridden_by(request: Request, vehicle_ids: Iterable[str]) -> Request:
@@ -485,7 +500,7 @@ def _route_left(
         breaks=tuple(
             BreakTaken(max(0, min(rest.after - passed, len(visits))), rest.start_seconds, rest.end_seconds)
             for rest in route.breaks
-            if rest.end_seconds > now_seconds
+            if rest.end_seconds > now_seconds and not _is_running(route, rest, standing, now_seconds)
         ),
     )
 

@@ -18,7 +18,7 @@ from services.dispatch.domain.replan import (
     round_print,
 )
 from services.dispatch.domain.ride import ADDED, RETIMED
-from services.dispatch.domain.round import Round, RoundState, Stop, StopState
+from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop, StopState
 from tests.dispatch.builders import NOW, TODAY, a_delivery, a_round, a_stop, at
 
 ONE, TWO = a_delivery(1).id, a_delivery(2).id
@@ -114,6 +114,20 @@ def test_a_closed_round_opens_again_for_a_new_delivery() -> None:
     known = {**KNOWN, fresh.delivery_id: a_delivery(3)}
     after = readjusted(done, proposal(fresh), NOBODY, known, ids, at=NOW)
     assert (after.state, after.closed_at) == (RoundState.UNDER_WAY, None)
+
+
+@pytest.mark.parametrize(
+    ("second", "kept"),
+    [(StopState.COMPLETED, True), (StopState.STARTED, False), (StopState.TO_DO, False)],
+    ids=["resting", "riding", "late"],
+)
+def test_a_break_being_taken_stays_and_one_that_waits_for_a_stop_is_planned_anew(second: StopState, kept: bool) -> None:
+    rest = BreakTaken(at(9, 10), at(9, 40))
+    states = {ONE: StopState.COMPLETED, TWO: second}
+    stops = [replace(s, state=states[s.delivery_id]) if s.kind is StopKind.PICKUP else s for s in both().stops]
+    before = replace(both(), state=RoundState.UNDER_WAY, started_at=at(8), stops=tuple(stops), breaks=(rest,))
+    after = readjusted(before, proposal(*(s for s in stops if not s.has_ended)), NOBODY, KNOWN, ids, at=at(9, 20))
+    assert after.breaks == ((rest,) if kept else ())
 
 
 @pytest.mark.parametrize("change", ["state", "time", "edition"])

@@ -445,6 +445,30 @@ def test_a_break_that_was_taken_is_not_asked_for_again() -> None:
     assert now.problem.vehicles[0].breaks == ()
 
 
+def resting(done: bool) -> Remaining:
+    """Return a day at 1,500 s: its break was planned from 1,000 to 2,000 s, behind the first stop at place 1."""
+    problem = a_day(load("x", 1, 9), vehicles=(bike("a", breaks=(Break(1_000, 1_200, 1_000),)),))
+    in_force = from_nothing(problem)
+    (route,) = in_force.routes
+    assert [(rest.after, rest.start_seconds, rest.end_seconds) for rest in route.breaks] == [(1, 1_000, 2_000)]
+    done_then = {("x", StopKind.PICKUP, 0): 660} if done else {}
+    return remaining(problem, in_force, [Progress("a", 1, 1_500, done_then)], now_seconds=1_500)
+
+
+def test_a_break_being_taken_ends_when_it_was_planned_to_end() -> None:
+    now = resting(done=True)
+    (vehicle,) = now.problem.vehicles
+    assert (vehicle.breaks, vehicle.shift_start_seconds) == ((), 2_000)
+    assert now.plan.routes[0].breaks == ()
+    found = replan(now.problem, now.plan, stop=None, prices=CALM, facts=now.facts)
+    assert found.changes.kept == ("x",)
+
+
+def test_a_break_that_waits_for_a_late_stop_is_still_to_be_taken() -> None:
+    (vehicle,) = resting(done=False).problem.vehicles
+    assert [rest.length_seconds for rest in vehicle.breaks] == [1_000]
+
+
 def test_the_price_of_change_counts_orders_minutes_and_couriers() -> None:
     problem = a_day(load("x", 1, 2), load("y", 1, 2), prices=Prices())
     on_a = from_nothing(replace(problem, vehicles=(bike("a"),)))
