@@ -16,7 +16,7 @@ from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, ran
 from services.dispatch.planning.problem import Break, Objective, Request, RoutingProblem, StopKind, Vehicle
 from services.dispatch.planning.reasons import explain
 from services.dispatch.planning.remaining import Facts, hold, unlimited
-from services.dispatch.planning.schedule import Call, Item, calls_of, ride
+from services.dispatch.planning.schedule import Call, Item, calls_of, loads_after, overload, ride
 from services.dispatch.planning.solve import Limit, Watch, solve, warm_up
 
 FREE_BREAK_TRIES = 50
@@ -178,8 +178,8 @@ class _Work:
         self._mend(vehicle, [*self._items.get(vehicle.id, ()), *calls])
 
     def _mend(self, vehicle: Vehicle, items: Sequence[Item]) -> None:
-        """Ride these, less what has to be taken out one by one so that it can be ridden: least lateness first."""
-        items = list(items)
+        """Ride these, less what the vehicle cannot carry, and what else must go, one by one: least lateness first."""
+        items = [item for item in items if not _is_refused(vehicle, item)]
         while True:
             route = self._ride(vehicle, items)
             if route is not None:
@@ -206,7 +206,7 @@ class _Work:
             return 0
         route = unlimited(self._problem, vehicle, calls)
         if route is None:
-            return 2**60
+            return 2**60 + overload(vehicle, calls, loads_after(vehicle, calls))
         late = sum(
             max(0, visit.start_seconds - call.request.stop(call.kind, call.number).last_seconds)
             for visit, call in zip(route.visits, calls, strict=True)
@@ -316,6 +316,11 @@ class _Work:
                 if best is None or price < best[0]:
                     best = price, vehicle, tried, route
         return best
+
+
+def _is_refused(vehicle: Vehicle, item: Item) -> bool:
+    """Return whether it is a stop of a request that the vehicle cannot carry, and need not."""
+    return isinstance(item, Call) and item.request.locked_to is None and not can_carry(vehicle, item.request)
 
 
 def _without(items: Sequence[Item], request_id: str) -> list[Item]:

@@ -42,8 +42,8 @@ def ride(problem: RoutingProblem, vehicle: Vehicle, items: Sequence[Item]) -> Ro
     calls = [item for item in items if isinstance(item, Call)]
     if not all(can_carry(vehicle, call.request) for call in calls):
         return None
-    loads = _loads(vehicle, calls)
-    if loads is None:
+    loads = loads_after(vehicle, calls)
+    if overload(vehicle, calls, loads):
         return None
     points = [vehicle.start_point, *(call.request.stop(call.kind, call.number).point for call in calls)]
     points.append(vehicle.end_point)
@@ -85,8 +85,8 @@ def ride(problem: RoutingProblem, vehicle: Vehicle, items: Sequence[Item]) -> Ro
     )
 
 
-def _loads(vehicle: Vehicle, calls: Sequence[Call]) -> list[tuple[int, ...]] | None:
-    """Return what is aboard after each stop, None where it is too much."""
+def loads_after(vehicle: Vehicle, calls: Sequence[Call]) -> list[tuple[int, ...]]:
+    """Return what is aboard after each stop, too much or not."""
     aboard = [0] * len(vehicle.capacities)
     for request in {call.request.id: call.request for call in calls}.values():
         if not request.pickups:  # aboard already
@@ -97,11 +97,21 @@ def _loads(vehicle: Vehicle, calls: Sequence[Call]) -> list[tuple[int, ...]] | N
         sign = 1 if call.kind is StopKind.PICKUP else -1
         loads = call.request.stop(call.kind, call.number).loads
         aboard = [a + sign * b for a, b in zip(aboard, loads, strict=True)]
-        # What is aboard from before may be more than the bike should carry; it only gets less.
-        if sign > 0 and any(a > capacity for a, capacity in zip(aboard, vehicle.capacities, strict=True)):
-            return None
         told.append(tuple(aboard))
     return told
+
+
+def overload(vehicle: Vehicle, calls: Sequence[Call], loads: Sequence[tuple[int, ...]]) -> int:
+    """Return by how much too much is aboard after pickups, of all kinds of load together.
+
+    What is aboard from before may be more than the bike should carry; it only gets less.
+    """
+    return sum(
+        max(0, aboard - capacity)
+        for call, after in zip(calls, loads, strict=True)
+        if call.kind is StopKind.PICKUP
+        for aboard, capacity in zip(after, vehicle.capacities, strict=True)
+    )
 
 
 def _late_price(calls: Sequence[Call], starts: Sequence[int]) -> int:

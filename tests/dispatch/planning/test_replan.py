@@ -469,6 +469,28 @@ def test_a_break_that_waits_for_a_late_stop_is_still_to_be_taken() -> None:
     assert [rest.length_seconds for rest in vehicle.breaks] == [1_000]
 
 
+def test_what_a_smaller_bike_still_carries_stays_when_others_are_too_much_together() -> None:
+    behind = [load(id_, 6, 7, closes=30_000) for id_ in "bcd"]
+    problem = a_day(load("a", 4, 3), *behind, vehicles=(bike("v", start=5, until=5_340),))
+    in_force = from_nothing(problem)
+    assert in_force.left_out == ()
+    smaller = replace(problem, vehicles=(replace(problem.vehicles[0], capacities=(15,)),))
+    found = replan(smaller, in_force, stop=None, prices=EASY)
+    assert "a" in found.plan.planned
+    assert check(smaller, found.plan) == []
+
+
+def test_what_a_bike_can_carry_stays_on_it_when_it_loses_its_trailer() -> None:
+    behind = [load(id_, 6, 7, skills=frozenset({"trailer"})) for id_ in "bc"]
+    with_trailer = bike("v", start=5, skills=frozenset({"trailer"}))
+    problem = a_day(load("a", 4, 3), *behind, vehicles=(with_trailer, bike("w", start=4)))
+    in_force = from_nothing(replace(problem, vehicles=(with_trailer,)))
+    assert in_force.left_out == ()
+    without = replace(problem, vehicles=(replace(with_trailer, skills=frozenset()), problem.vehicles[1]))
+    found = replan(without, in_force, stop=None, prices=EASY)
+    assert vehicle_of(found.plan) == {"a": "v"}
+
+
 def test_the_price_of_change_counts_orders_minutes_and_couriers() -> None:
     problem = a_day(load("x", 1, 2), load("y", 1, 2), prices=Prices())
     on_a = from_nothing(replace(problem, vehicles=(bike("a"),)))
