@@ -177,7 +177,7 @@ def remaining(
             assert rider is not None
             requests[request_id] = cut.aboard(vehicles[rider])
         elif rider is not None:
-            requests[request_id] = replace(cut.request, left_out_weight=PROMISED_WEIGHT * cut.request.left_out_weight)
+            requests[request_id] = _promised(cut.request)
         else:
             requests[request_id] = cut.request
     busy = {request.locked_to for request in requests.values()}
@@ -429,6 +429,15 @@ def _is_running(route: Route, rest: BreakTaken, standing: Progress | None, now_s
     is_riding = standing is not None and bool(standing.started)
     ended = standing.ended.keys() if standing else set()
     return rest.start_seconds <= now_seconds < rest.end_seconds and before <= ended and not is_riding
+
+
+def _promised(request: Request) -> Request:
+    price = request.left_out_price
+    return replace(
+        request,
+        left_out_weight=PROMISED_WEIGHT * request.left_out_weight,
+        left_out_price=None if price is None else min(LARGEST_NUMBER, PROMISED_WEIGHT * price),
+    )
 
 
 def _ridden_by(request: Request, vehicle_ids: Iterable[str]) -> Request:

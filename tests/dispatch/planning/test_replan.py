@@ -326,6 +326,16 @@ def test_what_is_promised_is_not_left_for_a_new_order_that_is_nearer() -> None:
     assert [item.request_id for item in found.plan.left_out] == ["new"]
 
 
+def test_what_is_promised_and_can_wait_is_not_left_for_a_new_order_that_can_wait_too() -> None:
+    far = load("far", 1, 6, closes=6_000, left_out_price=7_200)
+    new = load("new", 9, 8, closes=6_000, left_out_price=7_200)
+    problem = a_day(far, new, vehicles=(bike("a", start=5),))  # who rides one of them cannot reach the other in time
+    in_force = from_nothing(replace(problem, requests=problem.requests[:1]))
+    now = remaining(problem, in_force, now_seconds=-100)
+    found = replan(now.problem, now.plan, stop=Steps(300), prices=EASY, facts=now.facts)
+    assert found.changes.kept == ("far",)
+
+
 def test_a_pinned_order_keeps_its_minute_when_a_new_one_would_push_it() -> None:
     problem = a_day(load("x", 4, 5, closes=9_000), load("new", 2, 3, closes=4_000), vehicles=(bike("a"),))
     in_force = from_nothing(replace(problem, requests=problem.requests[:1]))
