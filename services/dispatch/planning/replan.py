@@ -93,7 +93,7 @@ def replan(
         found = solve(held, stop, seed, watch=watch, near=near)
         if _worth(held, near, found) < _worth(held, near, best) and not check(held, found):
             best, is_inserted = found, False
-    best = explain(held, best)
+    best = explain(held, best, near)
     return Replanned(held, best, changes(facts or Facts(in_force), best), is_inserted)
 
 

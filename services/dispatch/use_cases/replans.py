@@ -59,8 +59,9 @@ PRICES = {
     Strictness.MEASURED: ChangePrices(moved_order=600, moved_minute=5, courier_told=180),
     Strictness.STRICT: ChangePrices(moved_order=7_200, moved_minute=30, courier_told=1_800),
 }
-"""What a change weighs against seconds ridden, by how strict the dispatcher is: none of these make a delivery be left
-out, which weighs more than any day's rides."""
+"""What a change weighs against seconds ridden, by how strict the dispatcher is. None of these make a delivery be left
+out, which weighs more than any day's rides, but one with a price of its own: what can wait may wait for calm.
+"""
 
 MOST_LATE_MINUTES = 600
 TOO_MUCH = "Trop lourde ou volumineuse pour chaque vélo qui roule encore. Prévoyez un autre vélo ce jour-là."

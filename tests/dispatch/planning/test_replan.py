@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
 from services.dispatch.planning.near import ChangePrices, Near, StopKey, change_cost, starts_of, vehicle_of
-from services.dispatch.planning.plan import LeftOut, Plan, Route, cost
+from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Route, cost
 from services.dispatch.planning.problem import (
     Break,
     FaultyProblem,
@@ -334,6 +334,19 @@ def test_what_is_promised_and_can_wait_is_not_left_for_a_new_order_that_can_wait
     now = remaining(problem, in_force, now_seconds=-100)
     found = replan(now.problem, now.plan, stop=Steps(300), prices=EASY, facts=now.facts)
     assert found.changes.kept == ("far",)
+
+
+def test_what_can_wait_and_would_change_too_much_is_told_to_cost_too_much() -> None:
+    new = load("new", 2, 3, closes=9_000, left_out_price=3_600)
+    problem = a_day(load("x", 1, 5), new, vehicles=(bike("a"),))
+    in_force = from_nothing(replace(problem, requests=problem.requests[:1]))
+    dear = ChangePrices(courier_told=7_200)
+    found = replan(problem, in_force, stop=Steps(100), prices=dear)
+    (left,) = found.plan.left_out
+    assert [reason.code for reason in left.reasons] == [ReasonCode.PRICE]
+    assert replan(problem, in_force, stop=None, prices=EASY).plan.left_out == ()
+    weighty = replace(problem, requests=(problem.requests[0], replace(problem.requests[1], left_out_price=36_000)))
+    assert replan(weighty, in_force, stop=Steps(100), prices=dear).plan.left_out == ()
 
 
 def test_a_pinned_order_keeps_its_minute_when_a_new_one_would_push_it() -> None:
