@@ -15,8 +15,8 @@ class Reach:
         return self.cooperative_id is None
 
     def covers(self, cooperative_id: str) -> bool:
-        """Return whether this cooperative's things are within reach."""
-        return self.cooperative_id is None or self.cooperative_id == cooperative_id
+        """Return whether this cooperative's things are within reach; what is none's is the administration's alone."""
+        return self.cooperative_id is None or self.cooperative_id == cooperative_id != ""
 
 
 EVERYTHING = Reach(None)

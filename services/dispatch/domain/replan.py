@@ -144,7 +144,7 @@ class Replan:
 
     def concerns(self, reach: Reach) -> bool:
         """Return whether somebody with this reach may see and accept it: it touches only what its author may."""
-        return reach.is_everything or self.cooperative_id == reach.cooperative_id
+        return reach.covers(self.cooperative_id)
 
     def of_kind(self, kind: ChangeKind) -> tuple[DeliveryChange, ...]:
         """Return the changes of one kind."""

@@ -80,6 +80,18 @@ async def test_a_computation_is_stopped_with_the_best_plan_so_far(house: House) 
     checked(await dispatcher.post(f"{address}/publication"))
 
 
+async def test_what_the_administration_asked_for_is_out_of_reach_without_a_cooperative(house: House) -> None:
+    await furnish(house)
+    admin = house.as_administrator()
+    asked = checked(await admin.post("/v1/plans", json={"date": "2026-11-24", "seconds": 0.3}), 202)
+    address = f"/v1/plans/{asked['id']}"
+    machine = house.as_machine(["dispatch:read", "dispatch:write"])
+    assert checked(await machine.get(address), 404)["code"] == "plan-not-found"
+    assert checked(await machine.post(f"{address}/stop"), 404)["code"] == "plan-not-found"
+    assert checked(await machine.get("/v1/plans?date=2026-11-24"))["items"] == []
+    assert checked(await admin.get(address))["id"] == asked["id"]
+
+
 async def test_planned_and_left_out_are_all_deliveries_whoever_looks(house: House) -> None:
     await a_hard_day(house)
     plan = await drafted(house, by=house.as_administrator())

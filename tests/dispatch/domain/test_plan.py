@@ -108,6 +108,7 @@ def test_a_plan_concerns_who_asked_and_who_may_ride() -> None:
     assert not plan.concerns(Reach("sevre"))
     assert not plan.concerns(NOTHING)
     assert not Plan("plan", TODAY, "erdre", "Régie", NOW, 1.0).concerns(LOIRE)
+    assert not Plan("plan", TODAY, "", "Administration", NOW, 1.0).concerns(NOTHING)
 
 
 def test_what_is_aboard_adds_up() -> None:

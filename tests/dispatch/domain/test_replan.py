@@ -7,7 +7,7 @@ import pytest
 
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.events import DeliveryId, StopKind
-from services.dispatch.domain.reach import EVERYTHING, Reach
+from services.dispatch.domain.reach import EVERYTHING, NOTHING, Reach
 from services.dispatch.domain.replan import (
     Happened,
     Replan,
@@ -147,4 +147,7 @@ def test_a_proposal_is_its_authors_cooperatives_and_the_administrations() -> Non
     assert replan.concerns(Reach("erdre"))
     assert replan.concerns(EVERYTHING)
     assert not replan.concerns(Reach("loire"))
-    assert not replace(replan, cooperative_id="").concerns(Reach("erdre"))
+    asked_by_the_administration = replace(replan, cooperative_id="")
+    assert asked_by_the_administration.concerns(EVERYTHING)
+    assert not asked_by_the_administration.concerns(Reach("erdre"))
+    assert not asked_by_the_administration.concerns(NOTHING)
