@@ -31,8 +31,6 @@ Reader = Annotated[Caller, needs("rides:read")]
 Writer = Annotated[Caller, needs("rides:write")]
 ProofReader = Annotated[Caller, needs("proofs:read")]
 
-SHAPE = 1
-"""Counts up when the answer to a poll changes its shape without any of its data changing."""
 MOST_REPORTS = 200
 
 
@@ -167,7 +165,7 @@ def ride_router(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
         seen = courier_day(view, caller.account_id, day) if caller else None
         if seen is None:
             return ""
-        return f"{SHAPE} {settings.poll_seconds} {settings.proof_bytes} {seen.courier_id} {day} {seen.version}"
+        return seen.day_print(day, settings)
 
     def _today() -> date:
         return utc_now().astimezone(zone).date()

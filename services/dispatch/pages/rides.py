@@ -12,18 +12,20 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from services.dispatch.domain.errors import BadReport, EventIdReused
+from services.dispatch.domain.errors import BadReport, EventIdReused, NotACourier
 from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.ride import Report, ReportEffect, ReportKind
 from services.dispatch.domain.round import Counted, RoundState, Stop, StopState
 from services.dispatch.pages import pages
 from services.dispatch.proofs import Upload
+from services.dispatch.queries.crew import courier_day
 from services.dispatch.queries.rounds import around
 from services.dispatch.repository import rounds
 from services.dispatch.settings import DispatchSettings
 from services.dispatch.use_cases import rides
 from services.kit.database import Database, View
 from services.kit.errors import DomainError, Refusals
+from services.kit.http.answers import etag_of
 from services.kit.http.edge import FIRST_DAY, LAST_DAY, Caller, Now, OwnDatabase, ReadView, needs
 from services.kit.ids import is_id, new_id
 
@@ -47,8 +49,11 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     def show(request: Request, view: View, account: str, day: date, **more: Any) -> HTMLResponse:
-        courier = rides.courier_of(view, account)
-        found = rounds.of_courier(view, courier.id, day)
+        # Read before all it is of: what is shown is as new as that or newer.
+        seen = courier_day(view, account, day)
+        if seen is None:
+            raise NotACourier
+        found = rounds.of_courier(view, seen.courier_id, day)
         ridden = [round_ for round_ in found if round_.state is not RoundState.WITHDRAWN]
         stops = [stop for round_ in ridden for stop in round_.as_ridden.stops]
         taken_out = [stop for round_ in ridden for stop in round_.stops if stop.state is StopState.MOVED]
@@ -56,7 +61,7 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
             request,
             "ma_tournee.html",
             day=day,
-            courier=courier,
+            etag=etag_of(seen.day_print(day, settings)),
             stops=stops,
             taken_out=taken_out,
             next_stop=_next(stops),

@@ -9,6 +9,7 @@ from sqlalchemy import Row, Select, Table, and_, bindparam, or_, select
 from services.dispatch.domain.courier import Bike, Courier, Share, Shift
 from services.dispatch.domain.reach import Reach
 from services.dispatch.repository.crew import bike_from_row, courier_from_row, shift_from_row
+from services.dispatch.settings import DispatchSettings
 from services.dispatch.tables import (
     bikes,
     contract_holders,
@@ -19,6 +20,9 @@ from services.dispatch.tables import (
     shifts,
 )
 from services.kit.database import View
+
+SHAPE = 1
+"""Counts up when the answer to a courier's poll changes its shape without any of its data changing."""
 
 
 def list_cooperatives(view: View, reach: Reach, *, after: str, limit: int) -> list[Row[Any]]:
@@ -138,6 +142,10 @@ class CourierDay:
     courier_id: str
     name: str
     version: tuple[int, int]
+
+    def day_print(self, day: date, settings: DispatchSettings) -> str:
+        """Return a name for what they would see of a day; the page and the answer to a poll both carry its ETag."""
+        return f"{SHAPE} {settings.poll_seconds} {settings.proof_bytes} {self.courier_id} {day} {self.version}"
 
 
 def courier_day(view: View, account: str, day: date) -> CourierDay | None:

@@ -12,7 +12,7 @@ const living = document.getElementById("vivant");
 const banner = document.getElementById("envoi");
 const refused = document.getElementById("refus");
 const day = living.dataset.date;
-let etag = null;
+let etag = living.dataset.etag; // of what is shown, also where that comes from the phone's own memory
 let photosWaiting = 0;
 let isSending = false;
 
@@ -256,11 +256,8 @@ async function refresh() {
   const answer = await fetch(`/v1/me/assignments?date=${day}`, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
   if (answer.status === 401) return endSession();
   if (!answer.ok && answer.status !== 304) return;
-  if (answer.status === 200) {
-    const isNews = etag !== null;
-    const fresh = answer.headers.get("ETag");
-    if (!isNews || (await replaced())) etag = fresh;
-  }
+  if (answer.status === 200 && !(await replaced())) return; // what is shown is still the older
+  etag = answer.headers.get("ETag");
   document.querySelector("[data-a-jour]").textContent = new Date().toLocaleTimeString("fr-FR");
 }
 

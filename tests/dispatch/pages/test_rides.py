@@ -161,6 +161,31 @@ async def test_what_is_done_without_a_network_is_counted_kept_and_sent_later(hou
     ]
 
 
+async def test_a_page_from_the_phones_memory_shows_what_changed_once_there_is_a_network(
+    house: House, open_as: OpenAs
+) -> None:
+    page = await a_phone(house, open_as)
+    await page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    await page.reload()
+    await expect(page.get_by_role("button", name="Enlevé")).to_be_visible()
+    await page.context.set_offline(True)
+    stop = checked(await house.as_courier().get("/v1/me/assignments?date=2026-11-24"))["rounds"][0]["stops"][0]
+    await send(house, a_report(stop, "arrive"))
+    await page.reload()
+    await expect(page.locator("[data-etat]").first).to_have_text("à faire")
+    as_of = await page.locator("[data-a-jour]").text_content()
+    await page.context.set_offline(False)
+    await expect(page.locator("[data-etat]").first).to_have_text("sur place")
+    assert await page.locator("[data-a-jour]").text_content() != as_of
+
+
+async def test_a_page_that_is_up_to_date_is_not_drawn_again(house: House, open_as: OpenAs) -> None:
+    page = await a_phone(house, open_as)
+    async with page.expect_response("**/v1/me/assignments*") as told:
+        await page.reload()
+    assert (await told.value).status == 304
+
+
 async def test_a_service_that_fails_is_like_none_at_all(house: House, open_as: OpenAs) -> None:
     page = await a_phone(house, open_as)
     await page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
