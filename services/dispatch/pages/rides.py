@@ -61,6 +61,7 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
             request,
             "ma_tournee.html",
             day=day,
+            courier_id=seen.courier_id,
             etag=etag_of(seen.day_print(day, settings)),
             stops=stops,
             taken_out=taken_out,

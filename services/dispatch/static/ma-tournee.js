@@ -1,6 +1,7 @@
 // A courier's day without a network: what is done is kept on the phone and sent when it can be, in order.
 //
-// Reports wait in localStorage, photos in IndexedDB (they are too large for the other). Each report carries an id made
+// Reports wait in localStorage, photos in IndexedDB (they are too large for the other), each under the courier whose page
+// it was done on: a phone may be shared, and nothing is sent in the session of another. Each report carries an id made
 // here and the time at which it happened, so sending it twice, late or out of order is harmless. Without this script
 // the page's forms do the same, with a network.
 
@@ -10,13 +11,17 @@ const QUEUE = "tournee.a-envoyer";
 const LONGEST_SIDE = 1600; // pixels; enough to read a sign, small enough for a slow network
 const living = document.getElementById("vivant");
 const banner = document.getElementById("envoi");
+const left = document.getElementById("envoi-autres");
 const refused = document.getElementById("refus");
 const day = living.dataset.date;
+const courier = living.dataset.coursier;
 let etag = living.dataset.etag; // of what is shown, also where that comes from the phone's own memory
-let photosWaiting = 0;
 let isSending = false;
 
-const waiting = () => JSON.parse(localStorage.getItem(QUEUE) ?? "[]");
+// What says of nobody was kept before that was noted.
+const isOwn = (thing) => (thing.courier ?? courier) === courier;
+const kept = () => JSON.parse(localStorage.getItem(QUEUE) ?? "[]");
+const waiting = () => kept().filter(isOwn);
 const keep = (reports) => localStorage.setItem(QUEUE, JSON.stringify(reports));
 
 function newId() {
@@ -45,6 +50,8 @@ async function inPhotos(mode, act) {
   });
 }
 
+const keptPhotos = () => inPhotos("readonly", (store) => store.getAll());
+
 /** A picture of a sensible size; the file itself where the browser cannot make one. */
 async function reduced(file) {
   try {
@@ -70,6 +77,7 @@ document.addEventListener("submit", async (event) => {
   const data = new FormData(form);
   const kind = data.get("kind");
   const report = {
+    courier,
     event_id: data.get("event_id"),
     stop_id: stop.dataset.arret,
     kind,
@@ -87,12 +95,12 @@ document.addEventListener("submit", async (event) => {
   for (const button of form.querySelectorAll("button")) button.disabled = true;
   if (file?.size) {
     const id = newId();
-    await inPhotos("readwrite", (store) => store.put({ id, stop: report.stop_id, blob: null, file }));
+    await inPhotos("readwrite", (store) => store.put({ id, courier, stop: report.stop_id, blob: null, file }));
     const blob = await reduced(file);
-    await inPhotos("readwrite", (store) => store.put({ id, stop: report.stop_id, blob }));
+    await inPhotos("readwrite", (store) => store.put({ id, courier, stop: report.stop_id, blob }));
     report.proof_ids = [id];
   }
-  keep([...waiting(), report]);
+  keep([...kept(), report]);
   show(report);
   await send();
 });
@@ -178,13 +186,14 @@ async function send() {
   if (isSending) return;
   isSending = true;
   try {
+    if (!(await refresh())) return;
     let most = 50;
     while (waiting().length) {
       const batch = waiting().slice(0, most);
       const answer = await fetch("/v1/me/reports", {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ reports: batch }),
+        body: JSON.stringify({ reports: batch.map(({ courier: _, ...report }) => report) }),
       });
       if (answer.status === 401) return endSession();
       if (answer.status >= 500 || answer.status === 429) return;
@@ -198,7 +207,7 @@ async function send() {
         if (result.effect === "refused" || result.effect === "without_effect") complain(result.detail);
       }
       const done = new Set(batch.map((report) => report.event_id));
-      keep(waiting().filter((report) => !done.has(report.event_id)));
+      keep(kept().filter((report) => !done.has(report.event_id)));
     }
     await sendPhotos();
     await refresh();
@@ -211,7 +220,7 @@ async function send() {
 }
 
 async function sendPhotos() {
-  for (const photo of await inPhotos("readonly", (store) => store.getAll())) {
+  for (const photo of (await keptPhotos()).filter(isOwn)) {
     const body = photo.blob ?? photo.file;
     const answer = await fetch(`/v1/me/stops/${photo.stop}/proofs/${photo.id}`, { method: "PUT", headers: { "content-type": body.type }, body });
     if (answer.status >= 500 || answer.status === 429 || answer.status === 401) return;
@@ -222,6 +231,7 @@ async function sendPhotos() {
 
 function endSession() {
   complain("Votre session est finie : reconnectez-vous, rien n'est perdu.", "/connexion?suite=/ma-tournee");
+  return false;
 }
 
 function complain(text, address) {
@@ -233,9 +243,20 @@ function complain(text, address) {
   refused.append(line);
 }
 
+/** How much waits on this phone: of whom this page is of, and of others. */
+async function waitingHere() {
+  const all = [...kept(), ...(await keptPhotos().catch(() => []))];
+  const own = all.filter(isOwn).length;
+  return { own, others: all.length - own };
+}
+
 async function tell() {
-  photosWaiting = await inPhotos("readonly", (store) => store.count()).catch(() => 0);
-  const count = waiting().length + photosWaiting;
+  const { own: count, others } = await waitingHere();
+  left.hidden = !others;
+  left.textContent =
+    others > 1
+      ? `${others} actions d'un autre compte attendent sur ce téléphone : elles partiront quand il s'y reconnectera.`
+      : "1 action d'un autre compte attend sur ce téléphone : elle partira quand il s'y reconnectera.";
   const isOffline = !navigator.onLine;
   banner.hidden = !count && !isOffline;
   const unsent = count ? `${count} action${count > 1 ? "s" : ""} à envoyer` : "Hors connexion";
@@ -252,13 +273,20 @@ function isBusy() {
   return waiting().length > 0 || (living.contains(active) && active.matches("input, select, textarea"));
 }
 
+/** Draw what is new; return whether the session is that of whom this page is of: nothing is sent in another's name. */
 async function refresh() {
   const answer = await fetch(`/v1/me/assignments?date=${day}`, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
   if (answer.status === 401) return endSession();
-  if (!answer.ok && answer.status !== 304) return;
-  if (answer.status === 200 && !(await replaced())) return; // what is shown is still the older
-  etag = answer.headers.get("ETag");
-  document.querySelector("[data-a-jour]").textContent = new Date().toLocaleTimeString("fr-FR");
+  if (!answer.ok && answer.status !== 304) return false;
+  if (answer.status === 200 && (await answer.json()).courier.id !== courier) {
+    complain("Un autre compte s'est connecté sur ce téléphone : ouvrez sa tournée, rien n'est perdu.", "/ma-tournee");
+    return false;
+  }
+  if (answer.status === 304 || (await replaced())) {
+    etag = answer.headers.get("ETag");
+    document.querySelector("[data-a-jour]").textContent = new Date().toLocaleTimeString("fr-FR");
+  }
+  return true;
 }
 
 async function replaced() {
@@ -274,7 +302,6 @@ async function replaced() {
 async function keepFresh() {
   if (!document.hidden) {
     await send();
-    await refresh().catch(() => {});
     await tell();
   }
   setTimeout(keepFresh, Number(living.dataset.poll) * 1000);

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from services.contracts.dispatch.v1.events_pb2 import StopCompleted, StopFailed
 from services.dispatch.pages.rides import telephone
 from services.kit import clock
+from services.kit.http.access import SESSION_COOKIE
 from services.kit.ids import new_id
 from tests.dispatch.api.test_proofs import a_photo
 from tests.dispatch.api.test_rides import a_report, send
@@ -49,6 +50,13 @@ async def becomes(house: House, expected: list[str]) -> None:
 
 def opened(_page: Page) -> str:
     return "details.stop[open]"
+
+
+async def log_in(house: House, page: Page, login: str) -> None:
+    """Let another account take the phone over."""
+    access = house.app.state.access
+    token = access.tokens.issue(access.accounts.get(login), "session", seconds=600)
+    await page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": page.url}])
 
 
 async def test_a_whole_ride_without_script(house: House, open_as: OpenAs) -> None:
@@ -212,7 +220,7 @@ async def test_a_session_that_is_over_is_told_once_and_loses_nothing(house: Hous
     again = page.get_by_role("link", name="Votre session est finie")
     await expect(again).to_have_count(1)
     for _ in range(2):
-        async with page.expect_response("**/v1/me/reports"):
+        async with page.expect_response("**/v1/me/assignments*"):
             await page.get_by_role("button", name="Envoyer maintenant").click()
     await page.wait_for_timeout(500)
     await expect(again).to_have_count(1)
@@ -226,6 +234,36 @@ async def test_a_session_that_is_over_is_told_where_nothing_waits_to_be_sent(hou
     await page.context.clear_cookies()
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(page.get_by_role("link", name="Votre session est finie")).to_have_count(1)
+
+
+async def test_what_one_courier_left_unsent_on_a_shared_phone_waits_for_them(house: House, open_as: OpenAs) -> None:
+    page = await a_phone(house, open_as)
+    await furnish(house, "loire", "elise")
+    house.as_courier("elise")
+    await page.context.set_offline(True)
+    await page.get_by_text("Un problème ?").first.click()
+    await page.get_by_label("Motif").first.select_option("site-closed")
+    photo = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": a_photo()}
+    await page.locator(f"{opened(page)} details.problem").get_by_label("Photo").set_input_files(photo)  # type: ignore[arg-type]
+    await page.get_by_role("button", name="Signaler l'échec").first.click()
+    await expect(page.get_by_text("2 actions à envoyer, hors connexion")).to_be_visible()
+    await log_in(house, page, "elise")
+    await page.context.set_offline(False)
+    await page.get_by_role("link", name="Un autre compte s'est connecté").click()
+    await expect(page.get_by_text("2 actions d'un autre compte attendent sur ce téléphone")).to_be_visible()
+    await expect(page.locator("#envoi")).to_be_hidden()
+    async with page.expect_response("**/v1/me/assignments*"):
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await page.wait_for_timeout(500)
+    await expect(page.locator("#refus")).to_be_empty()
+    assert await states(house) == ["to_do", "to_do"]
+    await log_in(house, page, "amel")
+    await page.reload()
+    await becomes(house, ["failed", "skipped"])
+    await expect(page.locator("#envoi")).to_be_hidden()
+    await expect(page.locator("#envoi-autres")).to_be_hidden()
+    stop = checked(await house.as_courier().get("/v1/me/assignments?date=2026-11-24"))["rounds"][0]["stops"][0]
+    assert not stop["is_photo_missing"]
 
 
 async def test_a_photo_taken_without_a_network_follows(house: House, open_as: OpenAs, tmp_path: Path) -> None:
