@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +18,13 @@ from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.ride import Report, ReportEffect, ReportKind
 from services.dispatch.domain.round import Counted, RoundState, Stop, StopState
 from services.dispatch.pages import pages
-from services.dispatch.proofs import Upload
+from services.dispatch.proofs import Upload, path_of
 from services.dispatch.queries.crew import courier_day
 from services.dispatch.queries.rounds import around
 from services.dispatch.repository import rounds
 from services.dispatch.settings import DispatchSettings
 from services.dispatch.use_cases import rides
-from services.kit.database import Database, View
+from services.kit.database import View
 from services.kit.errors import DomainError, Refusals
 from services.kit.http.answers import etag_of
 from services.kit.http.edge import FIRST_DAY, LAST_DAY, Caller, Now, OwnDatabase, ReadView, needs
@@ -100,17 +101,30 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
         """Take a report in as a form sends it, with a photo if there is one; used where the script does not run."""
         account = caller.account_id
 
-        def take(given: Report) -> tuple[date, ReportEffect]:
+        def require_own() -> None:
+            with database.view() as view:
+                rides.require_stop(view, rides.courier_of(view, account), stop_id)
+
+        def take(given: Report, picture: rides.Picture | None) -> tuple[date, ReportEffect]:
             with database.transaction() as tx:
                 courier = rides.courier_of(tx, account)
                 rides.require_stop(tx, courier, stop_id)
                 (answer,) = rides.record_reports(tx, courier, [given])
-                day = _day_of(tx, courier.id, stop_id)
                 if isinstance(answer, EventIdReused):  # the form was sent twice: it says the time of its arrival
-                    return day, ReportEffect.RECORDED
-                if isinstance(answer, DomainError):
+                    effect = ReportEffect.RECORDED
+                elif isinstance(answer, DomainError):
                     raise answer
-                return day, answer.effect
+                else:
+                    effect = answer.effect
+                if picture is not None:
+                    rides.keep_proof(tx, courier, stop_id, given.event_id, picture, at=now)
+                return _day_of(tx, courier.id, stop_id), effect
+
+        def forget(proof_id: str, picture: rides.Picture) -> None:
+            with database.view() as view:
+                known = rounds.proof(view, proof_id)
+            if known is None or known.sha256 != picture.sha256:
+                path_of(settings.data_dir, proof_id, picture.sha256).unlink(missing_ok=True)
 
         def refuse(refusal: DomainError) -> HTMLResponse:
             with database.view() as view:
@@ -121,27 +135,29 @@ def ride_pages(settings: DispatchSettings, zone: ZoneInfo) -> APIRouter:
                 return show(request, view, account, day, refusals=[one.detail for one in told], status=422)
 
         async with request.form(max_files=1, max_fields=60) as form:
+            picture: rides.Picture | None = None
             try:
-                day, effect = await run_in_threadpool(take, _report(form, stop_id, now))
+                given = _report(form, stop_id, now)
                 photo = form.get("photo")
                 if isinstance(photo, UploadFile) and photo.size:
-                    await _keep_photo(photo, stop_id, account, database, now)
+                    # Before the report, which tells of it; under the report's id, so that sent twice it is one.
+                    await run_in_threadpool(require_own)
+                    given = replace(given, proof_ids=(given.event_id,))
+                    picture = await _put(photo, given.event_id)
+                day, effect = await run_in_threadpool(take, given, picture)
             except DomainError as refusal:
+                if picture is not None:
+                    await run_in_threadpool(forget, given.event_id, picture)
                 return await run_in_threadpool(refuse, refusal)
         return RedirectResponse(f"/ma-tournee?date={day}&dit={effect}", status_code=303)
 
-    async def _keep_photo(photo: UploadFile, stop_id: str, account: str, database: Database, now: datetime) -> None:
-        proof_id = new_id()
-
-        def keep(picture: rides.Picture) -> None:
-            with database.transaction() as tx:
-                rides.keep_proof(tx, rides.courier_of(tx, account), stop_id, proof_id, picture, at=now)
-
+    async def _put(photo: UploadFile, proof_id: str) -> rides.Picture:
+        """Put a photo in place on disk. Raises NotAPicture."""
         async with Upload(settings.data_dir) as upload:
             while chunk := await photo.read(READ_BYTES):
                 await upload.write(chunk)
             found = await upload.keep(proof_id)
-        await run_in_threadpool(keep, rides.Picture(found.media_type, found.bytes, found.sha256, found.sent_sha256))
+        return rides.Picture(found.media_type, found.bytes, found.sha256, found.sent_sha256)
 
     @router.get("/ma-tournee/hors-ligne.js")
     def read_offline_script(caller: Reader) -> FileResponse:  # noqa: ARG001 - it only has to be a courier

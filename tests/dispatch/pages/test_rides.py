@@ -13,7 +13,7 @@ from services.dispatch.pages.rides import telephone
 from services.kit import clock
 from services.kit.http.access import SESSION_COOKIE
 from services.kit.ids import new_id
-from tests.dispatch.api.test_proofs import a_photo
+from tests.dispatch.api.test_proofs import a_photo, files
 from tests.dispatch.api.test_rides import a_report, send
 from tests.dispatch.builders import at
 from tests.dispatch.conftest import House, checked, furnish, published
@@ -84,7 +84,8 @@ async def test_a_whole_ride_without_script(house: House, open_as: OpenAs) -> Non
     assert isinstance(failed, StopFailed)
     assert ([load.counted for load in completed.loads], completed.note) == ([2], "Un manque")
     day = checked(await house.as_courier().get("/v1/me/assignments?date=2026-11-24"))
-    assert [proof["received_at"] is None for proof in day["rounds"][0]["stops"][0]["proofs"]] == [False]
+    proofs = day["rounds"][0]["stops"][0]["proofs"]
+    assert [(proof["id"], proof["received_at"] is None) for proof in proofs] == [(completed.proof_ids[0], False)]
 
 
 async def test_the_next_stop_is_first_large_and_done_without_scrolling(house: House, open_as: OpenAs) -> None:
@@ -309,21 +310,64 @@ async def test_a_withdrawn_round_shows_without_a_reload(house: House, open_as: O
     await expect(page.locator("details.stop")).to_have_count(0)
 
 
+def the_form(page: str) -> tuple[str, str]:
+    """Return the stop and the report's id of a page's first form that ends a stop."""
+    (found, *_) = re.findall(
+        r'arrets/([^"]+)"[^>]*>\s*<input type="hidden" name="kind" value="complete">'
+        r'<input type="hidden" name="event_id" value="([^"]+)">',
+        page,
+    )
+    stop_id, event_id = found
+    return stop_id, event_id
+
+
 async def test_a_form_sent_twice_is_one_report(house: House) -> None:
     await published(house, 1)
     clock.set_now(at(9))
     house.as_courier()
     phone = in_session(house, "amel")
-    page = (await phone.get(DAY)).text
-    (stop_id, event_id) = re.findall(
-        r'arrets/([^"]+)"[^>]*>\s*<input type="hidden" name="kind" value="complete">'
-        r'<input type="hidden" name="event_id" value="([^"]+)">',
-        page,
-    )[0]
+    stop_id, event_id = the_form((await phone.get(DAY)).text)
     form = {"kind": "complete", "event_id": event_id, "compte-ballot-linge": "3", "note": ""}
     for _ in range(2):
         assert (await phone.post(f"/ma-tournee/arrets/{stop_id}", data=form)).status_code == 303
     assert len(await told(house)) == 1
+
+
+async def test_what_a_form_reports_is_told_with_its_photo(house: House) -> None:
+    await published(house, 1)
+    clock.set_now(at(9))
+    house.as_courier()
+    phone = in_session(house, "amel")
+    stop_id, event_id = the_form((await phone.get(DAY)).text)
+    form = {"kind": "complete", "event_id": event_id, "compte-ballot-linge": "3", "note": ""}
+    picture = {"photo": ("p.jpg", a_photo(), "image/jpeg")}
+    for _ in range(2):
+        assert (await phone.post(f"/ma-tournee/arrets/{stop_id}", data=form, files=picture)).status_code == 303
+    (completed,) = await told(house)
+    (proof_id,) = completed.proof_ids
+    assert (await house.as_courier().get(f"/v1/proofs/{proof_id}")).status_code == 200
+    assert len(files(house)) == 1
+
+
+async def test_a_photo_and_the_report_it_came_with_are_taken_together_or_not_at_all(house: House) -> None:
+    await published(house, 1)
+    clock.set_now(at(9))
+    house.as_courier()
+    phone = in_session(house, "amel")
+    stop_id, event_id = the_form((await phone.get(DAY)).text)
+    form = {"kind": "complete", "event_id": event_id, "compte-ballot-linge": "3", "note": ""}
+    address = f"/ma-tournee/arrets/{stop_id}"
+    no_picture = {"photo": ("p.jpg", b"not a picture", "image/jpeg")}
+    refused = await phone.post(address, data=form, files=no_picture)
+    assert (refused.status_code, "JPEG ou PNG" in refused.text) == (422, True)
+    picture = {"photo": ("p.jpg", a_photo(), "image/jpeg")}
+    refused = await phone.post(address, data=form | {"compte-ballot-linge": "2"}, files=picture)
+    assert (refused.status_code, "expliquez l&#39;écart" in refused.text) == (422, True)
+    assert await told(house) == []
+    assert files(house) == []
+    assert await states(house) == ["to_do", "to_do"]
+    assert (await phone.post(address, data=form, files=picture)).status_code == 303
+    assert await states(house) == ["completed", "to_do"]
 
 
 async def test_a_form_that_makes_no_sense_is_refused_in_words(house: House) -> None:
