@@ -87,8 +87,8 @@ def closure_router(zone: ZoneInfo) -> APIRouter:
         return ClosureOut.of(stored.get(view, closure_id))
 
     @router.delete("/v1/closures/{closure_id}", status_code=204)
-    def open_site(closure_id: str, _caller: Writer, tx: Tx) -> None:
+    def open_site(closure_id: str, caller: Writer, tx: Tx) -> None:
         """Forget a closure: the site is open after all."""
-        use_cases.open_site(tx, closure_id)
+        use_cases.open_site(tx, reach_of(caller), closure_id)
 
     return router

@@ -103,9 +103,9 @@ def limit_site(site_id: str, body: SiteLimitBody, caller: Writer, tx: Tx) -> Sit
 
 
 @router.delete("/v1/site-limits/{site_id}", status_code=204)
-def unlimit_site(site_id: str, _caller: Writer, tx: Tx) -> None:
+def unlimit_site(site_id: str, caller: Writer, tx: Tx) -> None:
     """Let any number of bikes call at a site. Doing it twice is harmless."""
-    stored.remove_site(tx, site_id)
+    use_cases.unlimit_site(tx, reach_of(caller), site_id)
 
 
 def _require(view: View, cooperative_id: str, reach: Reach, *, lock: bool = False) -> None:

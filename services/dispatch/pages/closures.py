@@ -13,10 +13,10 @@ from services.dispatch.pages import pages
 from services.dispatch.pages.crew import DayForm, FormBody, Reader, Writer, refusals_of
 from services.dispatch.queries.sites import list_sites, shut_stops
 from services.dispatch.repository import closures as stored
-from services.dispatch.repository.limits import of_sites, remove_site
+from services.dispatch.repository.limits import of_sites
 from services.dispatch.use_cases import closures as use_cases
 from services.dispatch.use_cases.access import reach_of
-from services.dispatch.use_cases.limits import limit_site
+from services.dispatch.use_cases.limits import limit_site, unlimit_site
 from services.kit.database import View
 from services.kit.errors import DomainError
 from services.kit.http.edge import FIRST_DAY, LAST_DAY, Now, OwnDatabase, ReadView
@@ -61,11 +61,13 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     def show(request: Request, view: View, day: date, reach: Reach, **more: Any) -> HTMLResponse:
+        closures = stored.of_day(view, day, zone)
         return pages.render(
             request,
             "fermetures.html",
             day=day,
-            closures=stored.of_day(view, day, zone),
+            closures=closures,
+            own={one.id for one in closures if use_cases.reaches_site(view, reach, one.site_id)},
             sites=list_sites(view, reach, day - timedelta(days=DAYS_BACK), day + timedelta(days=DAYS_AHEAD)),
             shut=shut_stops(view, day, reach, zone),
             limits=of_sites(view),
@@ -113,7 +115,7 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
         try:
             with database.transaction() as tx:
                 if form.at_most is None:
-                    remove_site(tx, form.site_id)
+                    unlimit_site(tx, reach, form.site_id)
                 else:
                     limit_site(tx, reach, form.site_id, form.at_most)
         except DomainError as refusal:
@@ -126,12 +128,13 @@ def closure_pages(zone: ZoneInfo) -> APIRouter:
         request: Request, closure_id: str, caller: Writer, database: OwnDatabase, form: Annotated[DayForm, Form()]
     ) -> Response:
         """Forget a closure."""
+        reach = reach_of(caller)
         try:
             with database.transaction() as tx:
-                use_cases.open_site(tx, closure_id)
+                use_cases.open_site(tx, reach, closure_id)
         except DomainError as refusal:
             with database.view() as view:
-                return show(request, view, form.date, reach_of(caller), refusals=refusals_of(refusal), status=404)
+                return show(request, view, form.date, reach, refusals=refusals_of(refusal), status=404)
         return _back(form.date, "levee")
 
     return router

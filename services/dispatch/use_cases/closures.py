@@ -6,7 +6,7 @@ from services.dispatch.domain.closure import Closure
 from services.dispatch.domain.errors import SiteNotFound
 from services.dispatch.domain.reach import Reach
 from services.dispatch.repository import closures
-from services.kit.database import Transaction
+from services.kit.database import Transaction, View
 from services.kit.ids import new_id
 
 
@@ -39,6 +39,17 @@ def close_site(
     return closure
 
 
-def open_site(tx: Transaction, closure_id: str) -> None:
-    """Forget a closure: the site is open after all. Raises ClosureNotFound."""
-    closures.remove(tx, closures.get(tx, closure_id).id)
+def open_site(tx: Transaction, reach: Reach, closure_id: str) -> None:
+    """Forget a closure of a site within reach: it is open after all. Raises ClosureNotFound, SiteNotFound."""
+    closure = closures.get(tx, closure_id)
+    if not reaches_site(tx, reach, closure.site_id):
+        raise SiteNotFound(closure.site_id)
+    closures.remove(tx, closure.id)
+
+
+def reaches_site(view: View, reach: Reach, site_id: str) -> bool:
+    """Return whether what was said of a site may be taken back: a delivery within reach names it, as for saying it.
+
+    The administration may also where no delivery names it any more.
+    """
+    return reach.is_everything or closures.site_name(view, site_id, reach) is not None

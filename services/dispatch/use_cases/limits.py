@@ -8,6 +8,7 @@ from services.dispatch.domain.errors import SiteNotFound
 from services.dispatch.domain.limits import SharedEquipment, SiteLimit, check_equipment
 from services.dispatch.domain.reach import Reach
 from services.dispatch.repository import closures, limits
+from services.dispatch.use_cases.closures import reaches_site
 from services.kit.database import Transaction
 
 
@@ -30,3 +31,10 @@ def limit_site(tx: Transaction, reach: Reach, site_id: str, at_most: int) -> Sit
     limit.check()
     limits.save_site(tx, limit)
     return limit
+
+
+def unlimit_site(tx: Transaction, reach: Reach, site_id: str) -> None:
+    """Let any number of bikes call at a site within reach. Doing it twice is harmless. Raises SiteNotFound."""
+    if not reaches_site(tx, reach, site_id):
+        raise SiteNotFound(site_id)
+    limits.remove_site(tx, site_id)

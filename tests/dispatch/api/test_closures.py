@@ -134,6 +134,24 @@ async def test_what_is_wrong_with_a_closure_is_told_at_once(house: House) -> Non
     assert checked(await dispatcher.get(f"{PATH}?date={TODAY}"))["items"] == []
 
 
+async def test_a_closure_is_lifted_by_those_who_may_note_it_alone(house: House) -> None:
+    await ordered(house, 1)
+    closure = await close(house, (7, 11))
+    address = f"{PATH}/{closure['id']}"
+    assert checked(await house.as_dispatcher("sèvre").delete(address), 404)["code"] == "site-not-found"
+    assert checked(await house.as_machine(["dispatch:write"]).delete(address), 404)["code"] == "site-not-found"
+    assert checked(await house.as_dispatcher().get(address)) == closure
+    # Both cooperatives hold the contract whose deliveries call there.
+    assert (await house.as_dispatcher("loire").delete(address)).status_code == 204
+
+
+async def test_the_administration_lifts_also_where_no_delivery_calls_any_more(house: House) -> None:
+    with house.database.transaction() as tx:
+        closures.add(tx, CLOSURE)
+    assert checked(await house.as_dispatcher().delete(f"{PATH}/{CLOSURE.id}"), 404)["code"] == "site-not-found"
+    assert (await house.as_administrator().delete(f"{PATH}/{CLOSURE.id}")).status_code == 204
+
+
 def test_closures_of_a_day_are_kept_on_either_database(either_database: Database) -> None:
     closure: Closure = replace(CLOSURE, site_id="site-école", site_name="École")
     friday, saturday = TODAY.replace(day=27), TODAY.replace(day=28)

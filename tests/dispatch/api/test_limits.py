@@ -121,6 +121,16 @@ async def test_no_more_bikes_call_at_a_site_than_it_has_room_for(house: House) -
     assert (await drafted(house))["left_out"] == []
 
 
+async def test_room_at_a_site_is_told_and_taken_back_by_those_who_call_there_alone(house: House) -> None:
+    await house.hear(contract_registered(), order_placed(1, at_nine("jardin")), amount_held(1))
+    told = checked(await house.as_dispatcher().put(SCHOOL, json={"at_most": 1}))
+    stranger = house.as_dispatcher("sèvre")
+    assert checked(await stranger.put(SCHOOL, json={"at_most": 2}), 404)["code"] == "site-not-found"
+    assert checked(await stranger.delete(SCHOOL), 404)["code"] == "site-not-found"
+    assert checked(await stranger.get("/v1/site-limits"))["items"] == [told]
+    assert (await house.as_dispatcher("loire").delete(SCHOOL)).status_code == 204
+
+
 async def test_what_is_wrong_with_limits_is_told_at_once(house: House) -> None:
     await furnish(house)
     await house.hear(contract_registered(), order_placed(1, at_nine("jardin")), amount_held(1))

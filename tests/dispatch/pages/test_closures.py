@@ -31,6 +31,21 @@ async def test_a_closure_is_noted_and_lifted_by_forms(house: House) -> None:
     assert (await board.post(f"{PAGE}/{lift}", data={"date": "2026-11-24"})).status_code == 404
 
 
+async def test_a_closure_out_of_reach_is_shown_and_not_offered_to_be_lifted(house: House) -> None:
+    await published(house)
+    board = await a_board(house)
+    await board.post(PAGE, data=FORM)
+    house.as_dispatcher("sèvre")
+    others = await a_board(house, "regie-sèvre")
+    page = (await others.get(f"{PAGE}?date=2026-11-24")).text
+    assert "Grève." in page
+    assert "/levee" not in page
+    lift = (await board.get(f"{PAGE}?date=2026-11-24")).text.partition(f'action="{PAGE}/')[2].partition('"')[0]
+    refused = await others.post(f"{PAGE}/{lift}", data={"date": "2026-11-24"})
+    assert (refused.status_code, "Aucune livraison de vos marchés" in refused.text) == (404, True)
+    assert "Grève." in (await board.get(f"{PAGE}?date=2026-11-24")).text
+
+
 async def test_a_refused_closure_is_told_beside_what_was_typed(house: House) -> None:
     await furnish(house)
     await ordered(house, 1)

@@ -36,5 +36,9 @@ async def test_room_at_a_site_is_kept_and_lifted_by_a_form(house: House) -> None
     page = "/tableau/fermetures?date=2026-11-24"
     assert "École : 3 vélos par jour au plus" in (await board.get(page)).text
     assert (await board.post(DOCKS, data=form | {"at_most": "0"})).status_code == 422
+    house.as_dispatcher("sèvre")
+    stranger = in_session(house, "regie-sèvre")
+    assert (await stranger.post(DOCKS, data=form | {"at_most": ""})).status_code == 422
+    assert "École : 3 vélos par jour au plus" in (await board.get(page)).text
     await board.post(DOCKS, data=form | {"at_most": ""})
     assert "par jour au plus" not in (await board.get(page)).text
