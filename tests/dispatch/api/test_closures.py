@@ -1,17 +1,20 @@
 """A site is closed for a while: plans ride around it, or say that this is why; published rounds are readjusted."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from services.dispatch import tables
 from services.dispatch.domain.closure import Closure
 from services.dispatch.domain.errors import ClosureNotFound
-from services.dispatch.domain.reach import EVERYTHING, Reach
-from services.dispatch.repository import closures, deliveries
+from services.dispatch.domain.reach import EVERYTHING, NOTHING, Reach
+from services.dispatch.queries.sites import list_sites
+from services.dispatch.repository import closures, crew, deliveries
 from services.kit.database import Database
-from tests.dispatch.builders import NOW, PARIS, TODAY, a_delivery, a_visit, at, order_id
+from tests.dispatch.builders import CONTRACT, NOW, PARIS, TODAY, a_delivery, a_visit, at, order_id
 from tests.dispatch.conftest import House, checked, drafted, furnish, hire, ordered, published
 from tests.dispatch.domain.test_closure import CLOSURE
 
@@ -170,3 +173,21 @@ def test_closures_of_a_day_are_kept_on_either_database(either_database: Database
         with pytest.raises(ClosureNotFound):
             closures.get(tx, closure.id)
     assert closure.told_at == NOW
+
+
+def test_sites_are_listed_once_as_they_were_called_last_and_nothing_else_is_read(either_database: Database) -> None:
+    old, new = a_visit("école", site_name="École Aristide"), a_visit("école", site_name="Collège")
+    yesterday = TODAY - timedelta(days=1)
+    with either_database.transaction() as tx:
+        crew.save_holders(tx, CONTRACT, "2026-VELO-01", [("erdre", "Erdre")])
+        deliveries.add(tx, [a_delivery(1, drop=new), a_delivery(2, drop=old, service_date=yesterday)])
+        deliveries.add(tx, [a_delivery(4, service_date=TODAY + timedelta(days=2), drop=a_visit("musée"))])
+        deliveries.add(tx, [a_delivery(5, contract_id="another", drop=a_visit("jardin"))])
+        tx.execute(update(tables.deliveries).values(loads=["unread"]))
+    laundry, school = ("site-blanchisserie", "Blanchisserie"), ("site-école", "Collège")
+    with either_database.view() as view:
+        span = yesterday, TODAY + timedelta(days=1)
+        assert list_sites(view, Reach("erdre"), *span) == [laundry, school]
+        assert list_sites(view, EVERYTHING, *span) == [laundry, school, ("site-jardin", "Jardin")]
+        assert list_sites(view, EVERYTHING, yesterday, yesterday) == [laundry, ("site-école", "École Aristide")]
+        assert list_sites(view, NOTHING, *span) == []
