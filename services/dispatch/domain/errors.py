@@ -1,5 +1,7 @@
 """What dispatch refuses, by name."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime
 
@@ -9,6 +11,12 @@ from services.kit.errors import DomainError
 def french_day(day: date) -> str:
     """Write a day in a refusal: 24/11/2026."""
     return f"{day:%d/%m/%Y}"
+
+
+def french_of(name: str) -> str:
+    """Write whose something is: d’Amel, d’Élise, de Bastien, de Yasmine."""
+    plain = "".join(one for one in unicodedata.normalize("NFD", name.lower()) if not unicodedata.combining(one))
+    return f"d’{name}" if re.match(r"[aeiouhœæ]|y(?![aeiou])", plain) else f"de {name}"
 
 
 class OutOfBounds(DomainError):

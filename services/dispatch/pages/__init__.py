@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from services.dispatch.domain.delivery import DeliveryState
+from services.dispatch.domain.errors import french_of
 from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.failure import FAILURE_REASONS
 from services.dispatch.domain.plan import PlanState
@@ -90,7 +91,7 @@ def duration(seconds: float) -> str:
 
 
 pages.environment.filters.update(
-    capitalised=capitalised, kilos=kilos, litres=litres, kilometres=kilometres, duration=duration
+    capitalised=capitalised, kilos=kilos, litres=litres, kilometres=kilometres, duration=duration, french_of=french_of
 )
 pages.environment.globals.update(
     delivery_states=DELIVERY_STATES,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from services.dispatch.domain.errors import french_of
 from services.dispatch.domain.events import StopKind
 from services.dispatch.domain.plan import LeftOut, Remedy
 from services.dispatch.domain.planning_settings import Priority
@@ -120,7 +121,7 @@ def remedies_told(item: LeftOut, names: Mapping[str, str], zone: ZoneInfo) -> li
 def remedy_words(remedy: Remedy, courier_name: str, zone: ZoneInfo) -> str:
     """Return a remedy as something to do, in French; without a name it is another cooperative's courier."""
     who = courier_name or "un coursier d'une autre coopérative"
-    of_whom = f"d{'’' if who[0] in 'AEIOUYÉÈHaeiouyéèh' else 'e '}{who}"
+    of_whom = french_of(who)
     until = f" ({'jusqu’à' if remedy.what == 'end' else 'dès'} {_time(remedy.until, zone)})" if remedy.until else ""
     match remedy.code:
         case "window":

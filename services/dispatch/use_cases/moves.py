@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from services.dispatch.domain.delivery import Delivery
-from services.dispatch.domain.errors import DeliveryNotFound, MoveRefused, PlanStale, ShiftNotFound
+from services.dispatch.domain.errors import DeliveryNotFound, MoveRefused, PlanStale, ShiftNotFound, french_of
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.plan import LeftOut, Plan
 from services.dispatch.domain.reach import EVERYTHING, Reach
@@ -232,7 +232,7 @@ def _in_words(
                 end = problem.vehicles_by_id[route.vehicle_id].shift_end_seconds
                 detail = f"{who} finirait {-(-(route.end_seconds - end) // 60)} min après sa vacation"
             case ViolationKind.OVER_CAPACITY:
-                detail = f"le vélo de {who} serait trop chargé à {what}"
+                detail = f"le vélo {french_of(who)} serait trop chargé à {what}"
             case ViolationKind.SKILL_MISSING:
                 vehicle = problem.vehicles_by_id[violation.vehicle_id or ""]
                 missing = sorted(problem.requests_by_id[request_id].skills - vehicle.skills)
@@ -247,13 +247,13 @@ def _in_words(
             case ViolationKind.OVER_HUB_LIMIT:
                 detail = "trop de vélos passeraient ce jour-là par un site aux quais limités"
             case ViolationKind.OVER_RANGE:
-                detail = f"la tournée de {who} dépasserait l'autonomie du vélo"
+                detail = f"la tournée {french_of(who)} dépasserait l'autonomie du vélo"
             case ViolationKind.BREAK_MISSING | ViolationKind.BREAK_OUTSIDE_WINDOW:
                 detail = f"{who} n'aurait pas sa pause à l'heure"
             case ViolationKind.DROP_BEFORE_PICKUP:
                 detail = f"{what} serait livrée avant d'être enlevée"
             case _:
-                detail = f"la tournée de {who} ne tiendrait pas ({violation.kind})"
+                detail = f"la tournée {french_of(who)} ne tiendrait pas ({violation.kind})"
         yield {"kind": violation.kind.value, "delivery_id": request_id, "detail": detail}
 
 

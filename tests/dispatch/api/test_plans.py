@@ -467,14 +467,14 @@ async def test_a_bike_is_not_overloaded_by_hand(house: House) -> None:
         ),
         201,
     )
-    courier = checked(await dispatcher.post("/v1/couriers", json={"name": "Chloe"}), 201)
+    courier = checked(await dispatcher.post("/v1/couriers", json={"name": "Émile"}), 201)
     shift = checked(await dispatcher.post("/v1/shifts", json=a_shift(courier["id"], small["id"])), 201)
     address = f"/v1/plans/{plan['id']}/moves"
     checked(await dispatcher.post(address, json={"delivery_id": f"{order_id(1)}-1", "shift_id": shift["id"]}))
     both = {"delivery_id": f"{order_id(2)}-1", "shift_id": shift["id"], "pickup_position": 2, "drop_position": 3}
     refused = checked(await dispatcher.post(address, json=both), 409)
     assert {violation["kind"] for violation in refused["violations"]} == {"over-capacity"}
-    assert "trop chargé" in refused["detail"]
+    assert "le vélo d’Émile serait trop chargé" in refused["detail"]
     assert shifts
 
 

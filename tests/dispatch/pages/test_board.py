@@ -68,7 +68,8 @@ async def test_a_day_is_planned_published_and_withdrawn_by_forms_alone(house: Ho
     assert "Les tournées sont publiées" in page
     (round_,) = checked(await house.as_dispatcher().get("/v1/rounds"))["items"]
     paper = (await board.get(f"/tableau/tournees/{round_['id']}")).text
-    assert "Tournée de Amel" in paper
+    assert "Tournée d’Amel" in paper
+    assert "Supprimer la vacation d’Amel" in (await board.get("/tableau/vacations?date=2026-11-24")).text
     assert "Sonner à l&#39;accueil." in paper
     gone = await board.post(f"/tableau/tournees/{round_['id']}/retrait", data={"reason": "Grève <b>."})
     assert gone.status_code == 303
@@ -348,7 +349,7 @@ async def test_without_script_the_board_says_the_same(house: House, open_as: Ope
     page = await open_as("regie-erdre", DAY, java_script_enabled=False)
     await expect(page.get_by_text("La carte demande JavaScript")).to_be_visible()
     await page.get_by_role("link", name="Ouvrir, imprimer").click()
-    await expect(page.get_by_role("heading", name="Tournée de Amel")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Tournée d’Amel")).to_be_visible()
     await page.get_by_label("Retirer la tournée, parce que").fill("Vélo volé.")
     await page.get_by_role("button", name="Retirer la tournée").click()
     await expect(page.get_by_text("La tournée est retirée")).to_be_visible()

@@ -23,6 +23,7 @@ async def test_a_closure_is_noted_and_lifted_by_forms(house: House) -> None:
     assert "Grève." in page
     assert "réajustez la journée" in page
     assert "C-0001 : École" in page
+    assert "Lever la fermeture d’École" in page
     assert "2 arrêts publiés tombent pendant une fermeture (École)" in (await board.get(DAY)).text
     lift = page.partition(f'action="{PAGE}/')[2].partition('"')[0]
     answer = await board.post(f"{PAGE}/{lift}", data={"date": "2026-11-24"})
