@@ -73,7 +73,7 @@ async def test_a_whole_ride_without_script(house: House, open_as: OpenAs) -> Non
     photo = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": a_photo()}
     await page.locator(opened(page)).get_by_label("Photo").first.set_input_files(photo)  # type: ignore[arg-type]
     await page.get_by_role("button", name="Enlevé").click()
-    await expect(page.get_by_text("1 arrêts clos sur 2")).to_be_visible()
+    await expect(page.get_by_text("Arrêts clos : 1 sur 2")).to_be_visible()
     await expect(page.locator(opened(page))).to_contain_text("École")
     await page.get_by_text("Un problème ?").last.click()
     await page.get_by_label("Motif").last.select_option("load-refused")
