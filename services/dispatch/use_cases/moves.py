@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from services.dispatch.domain.delivery import Delivery
-from services.dispatch.domain.errors import DeliveryNotFound, MoveRefused, PlanStale, ShiftNotFound, french_of
+from services.dispatch.domain.errors import (
+    DeliveryNotFound,
+    MoveRefused,
+    PlanStale,
+    ShiftInUse,
+    ShiftNotFound,
+    french_of,
+)
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.plan import LeftOut, Plan
 from services.dispatch.domain.reach import EVERYTHING, Reach
@@ -56,7 +63,9 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
     Raises
     ------
     PlanNotFound, PlanNotReady, DeliveryNotFound, ShiftNotFound
-        Also for what is another cooperative's, or published already.
+        Also for what is another cooperative's, and for a delivery that is published already.
+    ShiftInUse
+        When a round was published in that shift meanwhile.
     PlanStale
     """
     plan = require_plan(view, plan_id, reach)
@@ -73,6 +82,11 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
     concerned = {round_.id: round_ for round_ in (source, target) if round_}.values()
     shift_ids = {round_.shift_id for round_ in concerned} | ({move.shift_id} if move.shift_id else set())
     shifts = {found[0].id: found for found in crew.free_shifts(view, plan.day, shift_ids=shift_ids)}
+    if move.shift_id and move.shift_id not in shifts:
+        wanted_shift = crew.shifts_by_id(view, [move.shift_id]).get(move.shift_id)
+        round_id = crew.round_in_shift(view, move.shift_id)
+        if wanted_shift and reach.covers(wanted_shift.cooperative_id) and round_id:
+            raise ShiftInUse(move.shift_id, round_id)
     if move.shift_id and (move.shift_id not in shifts or not reach.covers(shifts[move.shift_id][0].cooperative_id)):
         raise ShiftNotFound(move.shift_id, "/shift_id")
     wanted = {moved}.union(*(round_.delivery_ids for round_ in concerned))

@@ -491,6 +491,17 @@ async def test_nobody_moves_what_is_anothers_or_unknown(house: House) -> None:
         assert (await erdre.post(address, json=body)).status_code == 404
 
 
+async def test_a_shift_that_was_published_meanwhile_is_said_to_be_taken(house: House) -> None:
+    plan, _ = await two_couriers(house)
+    other = await drafted(house)
+    dispatcher = house.as_dispatcher()
+    checked(await dispatcher.post(f"/v1/plans/{other['id']}/publication"))
+    body = {"delivery_id": f"{order_id(1)}-1", "shift_id": other["rounds"][0]["shift_id"]}
+    refused = checked(await dispatcher.post(f"/v1/plans/{plan['id']}/moves", json=body), 409)
+    assert (refused["code"], refused["round_id"]) == ("shift-in-use", other["rounds"][0]["id"])
+    assert "Une tournée publiée occupe cette vacation" in refused["detail"]
+
+
 async def test_a_published_round_is_not_changed_by_hand(house: House) -> None:
     plan = await published(house)
     body = {"delivery_id": f"{order_id(1)}-1", "shift_id": plan["rounds"][0]["shift_id"]}
