@@ -44,6 +44,10 @@ METRES = 1000
 PERMILLE = 10
 
 
+Amount = Annotated[float, Field(allow_inf_nan=False, ge=-1_000_000, le=1_000_000)]
+"""A number that can be rounded, in a form's unit; what it may be, the domain says in words."""
+
+
 class FormBody(BaseModel):
     """A form; fields it does not have are refused."""
 
@@ -68,12 +72,12 @@ class BikeForm(FormBody):
     id: str = ""
     cooperative_id: str = ""
     name: str = ""
-    kilos: float = 0
-    litres: float = 0
+    kilos: Amount = 0
+    litres: Amount = 0
     has_trailer: bool = False
     pieces: int | None = None
     percent: int = 100
-    range_kilometres: float | None = None
+    range_kilometres: Amount | None = None
     skills: str = ""
     kind: BikeKind = BikeKind.ELECTRIC
     is_active: bool = False
@@ -89,8 +93,8 @@ class SharesForm(FormBody):
 
     contract_id: str
     cooperative_id: list[str]
-    least: list[float]
-    most: list[float]
+    least: list[Amount]
+    most: list[Amount]
 
 
 class EquipmentForm(FormBody):

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.pages import pages
-from services.dispatch.pages.crew import DayForm, FormBody, Reader, Writer, refusals_of
+from services.dispatch.pages.crew import Amount, DayForm, FormBody, Reader, Writer, refusals_of
 from services.dispatch.repository import planning_settings as stored
 from services.dispatch.use_cases import planning_settings as use_cases
 from services.kit.database import View
@@ -24,19 +24,16 @@ DONE = {
 }
 
 
-Minutes = Annotated[float, Field(allow_inf_nan=False, le=1_000_000)]
-
-
 class SettingsForm(FormBody):
     """Prices in minutes of riding; without `ordinary` an ordinary delivery is never left out for its price."""
 
     date: date
     this_day_only: bool = False
-    courier: Minutes = 0
+    courier: Amount = 0
     balance: int = 0
-    ordinary: Minutes | None = None
-    can_wait: Minutes = 0
-    tolerance: Minutes = 0
+    ordinary: Amount | None = None
+    can_wait: Amount = 0
+    tolerance: Amount = 0
     late_weight: int = 10
 
     @field_validator("ordinary", mode="before")

@@ -265,6 +265,28 @@ async def test_crew_and_shifts_are_kept_by_forms(house: House) -> None:
     assert "3 000 litres" in refused.text
 
 
+@pytest.mark.parametrize("nonsense", ["nan", "inf", "-inf", "1e308", "-1e308"])
+async def test_what_is_no_figure_is_refused_by_forms_of_the_crew(house: House, nonsense: str) -> None:
+    await furnish(house)
+    await ordered(house, 1)
+    board = await a_board(house)
+    bike = {"name": "Cargo", "kilos": "120", "litres": "700", "range_kilometres": "40"}
+    for field in ("kilos", "litres", "range_kilometres"):
+        refused = await board.post("/tableau/equipe/velos", data=bike | {field: nonsense})
+        assert (refused.status_code, "<html" in refused.text) == (422, True)
+    house.as_administrator()
+    shares = {
+        "contract_id": CONTRACT,
+        "cooperative_id": ["erdre", "loire"],
+        "least": ["0", "0"],
+        "most": ["100", "100"],
+    }
+    for field in ("least", "most"):
+        refused = await in_session(house, "admin").post("/tableau/equipe/parts", data=shares | {field: ["0", nonsense]})
+        assert refused.status_code == 422
+    assert len(checked(await house.as_dispatcher().get("/v1/bikes"))["items"]) == 1
+
+
 async def test_copied_shifts_keep_their_hours_when_clocks_change(house: House) -> None:
     await furnish(house, "erdre", "amel", starts_at="2026-10-24T05:00:00Z", ends_at="2026-10-24T11:00:00Z")
     board = await a_board(house)

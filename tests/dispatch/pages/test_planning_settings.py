@@ -43,7 +43,7 @@ async def test_refused_settings_are_told_all_at_once_beside_what_was_typed(house
     assert "de 0 à 240 minutes" in refused.text
     assert "de 0 à 10" in refused.text
     assert 'value="300"' in refused.text
-    for nonsense in ("nan", "inf", "1e308", "beaucoup"):
+    for nonsense in ("nan", "inf", "1e308", "-1e308", "beaucoup"):
         assert (await board.post(PAGE, data=FORM | {"courier": nonsense})).status_code == 422
 
 
