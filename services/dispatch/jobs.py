@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.dispatch.domain.errors import PlanNotSolving
 from services.dispatch.domain.plan import Mark
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan
@@ -111,9 +112,19 @@ class Planner:
             log.exception("planning failed")
 
     def _compute(self, database: Database) -> int:
+        """Return how many plans were computed. Raises NotAllComputed at the end, when a fault of ours kept one open."""
         with database.view() as view:
             waiting = plans.to_compute(view)
-        return sum(self._compute_one(database, plan_id) for plan_id in waiting)
+        computed, open_still = 0, 0
+        for plan_id in waiting:
+            try:
+                computed += self._compute_one(database, plan_id)
+            except Exception:  # those behind it are not to wait for its next turn
+                log.exception("plan %s neither came to a draft nor failed", plan_id)
+                open_still += 1
+        if open_still:
+            raise NotAllComputed(f"{open_still} of {len(waiting)} plans; {computed} were computed")
+        return computed
 
     def _compute_one(self, database: Database, plan_id: str) -> bool:
         name = f"plan:{plan_id}"
@@ -132,15 +143,21 @@ class Planner:
                 with database.view() as view:
                     day = use_cases.read_day(view, plan.day, self._zone)
                 found = self._solve(database, plan_id, day, seconds)
+                with database.transaction() as tx:
+                    use_cases.keep_draft(tx, plan, day, found, at=utc_now())
             except (SolverStopped, WorkerStopped):
                 return False
+            except PlanNotSolving:
+                raise
             except Exception as error:
                 log.exception("plan %s failed", plan_id)
                 with database.transaction() as tx:
-                    use_cases.fail_plan(tx, plan_id, _sentence(error), at=utc_now())
-            else:
-                with database.transaction() as tx:
-                    use_cases.keep_draft(tx, plan_id, day, found, at=utc_now())
+                    use_cases.fail_plan(tx, plan, _sentence(error), at=utc_now())
+        except PlanNotSolving:
+            # The lease ran out: what another process made of the plan stays, and what became of it since.
+            log.info("plan %s was computed by another process meanwhile", plan_id)
+            return False
+        else:
             return True
         finally:
             leases.give_back(database, name, holder=str(id(self)))
@@ -185,6 +202,10 @@ class Planner:
         if violations:
             raise PlanRejected("; ".join(f"{one.kind}: {one.detail}" for one in violations[:10]))
         return to_rounds(plan, day.deliveries_to_plan(), day.shifts_to_plan(), day=day.day, zone=day.zone)
+
+
+class NotAllComputed(Exception):
+    """A fault of ours kept plans from coming to an end; the others were computed."""
 
 
 class PlanRejected(Exception):

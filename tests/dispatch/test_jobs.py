@@ -5,25 +5,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
+from services.dispatch import tables
 from services.dispatch.domain.plan import Computation, Mark, PlanState
 from services.dispatch.domain.reach import EVERYTHING
-from services.dispatch.jobs import Planner, Solver, SolverDied, SolverStopped
-from services.dispatch.planning.plan import LeftOut, Plan
+from services.dispatch.jobs import NotAllComputed, Planner, Solver, SolverDied, SolverStopped
+from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Remedy
 from services.dispatch.planning.problem import RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.repository import plans
 from services.dispatch.travel import Roads
-from services.dispatch.use_cases.plans import begin_plan, request_plan
+from services.dispatch.use_cases.plans import begin_plan, publish_plan, request_plan
 from services.kit import leases
 from services.kit.database import Database
-from tests.dispatch.builders import NOW, PARIS, TODAY
+from tests.dispatch.builders import NOW, PARIS, TODAY, amount_held, contract_registered, order_placed
+from tests.dispatch.conftest import hear
 
 
 @pytest.fixture
@@ -40,9 +44,10 @@ def a_problem() -> RoutingProblem:
     return RoutingProblem(("a", "b"), (request,), (Vehicle("vehicle", 0, 0, 0, 3600),), matrix, matrix)
 
 
-def ask(database: Database) -> str:
+def ask(database: Database, *, days_ahead: int = 0) -> str:
+    day = TODAY + timedelta(days=days_ahead)
     with database.transaction() as tx:
-        return request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW).id
+        return request_plan(tx, EVERYTHING, day, seconds=1, requested_by="Régie", at=NOW).id
 
 
 def state(database: Database, plan_id: str) -> PlanState:
@@ -201,6 +206,93 @@ def test_a_plan_that_the_judge_rejects_is_not_kept(database: Database) -> None:
     assert "n'était pas réalisable" in plan.failure
     planner.stop()
     solver.stop()
+
+
+class LateSolver(Solver):
+    """One so late that its planner's lease has run out; `meanwhile` is what happens before it answers."""
+
+    def __init__(self, solver: Solver, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._solver = solver
+        self._meanwhile = meanwhile
+
+    def start(self) -> None:
+        self._solver.start()
+
+    def solve(self, problem: RoutingProblem, seconds: float, **more: Any) -> Plan:
+        plan = self._solver.solve(problem, seconds, **more)
+        self._meanwhile()
+        return plan
+
+
+@pytest.mark.parametrize("is_failing", [False, True])
+def test_a_computation_that_was_overtaken_changes_nothing(
+    either_database: Database, solver: Solver, *, is_failing: bool
+) -> None:
+    plan_id = ask(either_database)
+
+    def compute_and_publish() -> None:
+        leases.give_back(either_database, f"plan:{plan_id}", holder=str(id(late)))  # as if it had run out
+        other = Planner(PARIS, solver, Roads())
+        assert other.run(either_database) == {"computed": 1}
+        other.stop()
+        with either_database.transaction() as tx:
+            publish_plan(tx, plan_id, EVERYTHING, at=NOW)
+        if is_failing:
+            raise SolverDied("no answer")
+
+    late = Planner(PARIS, LateSolver(solver, compute_and_publish), Roads())
+    assert late.run(either_database) == {"computed": 0}
+    late.stop()
+    with either_database.view() as view:
+        plan = plans.get(view, plan_id)
+    assert (plan.state, plan.failure) == (PlanState.PUBLISHED, "")
+
+
+def test_a_plan_that_was_begun_again_is_left_to_the_second_computation(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+
+    def begin_again() -> None:
+        with database.transaction() as tx:
+            begin_plan(tx, plan_id, at=NOW)
+
+    late = Planner(PARIS, LateSolver(solver, begin_again), Roads())
+    assert late.run(database) == {"computed": 0}
+    late.stop()
+    assert state(database, plan_id) is PlanState.SOLVING
+
+
+class ConfusedSolver(Solver):
+    """A guest whose advice is about a limit that nobody set."""
+
+    def solve(self, problem: RoutingProblem, seconds: float, **more: Any) -> Plan:
+        plan = super().solve(problem, seconds, **more)
+        advice = (Remedy(ReasonCode.LIMIT, None, 1, "fleet 99"),)
+        return replace(plan, left_out=tuple(replace(item, remedies=advice) for item in plan.left_out))
+
+
+def test_a_plan_that_cannot_be_kept_fails_and_the_next_one_is_computed(
+    database: Database, clock_at_now: datetime
+) -> None:
+    hear(database, contract_registered(), order_placed(), amount_held())
+    broken, sound = ask(database), ask(database, days_ahead=1)
+    solver = ConfusedSolver()
+    planner = Planner(PARIS, solver, Roads())
+    assert planner.run(database) == {"computed": 2}
+    assert (state(database, broken), state(database, sound)) == (PlanState.FAILED, PlanState.DRAFT)
+    planner.stop()
+    solver.stop()
+
+
+def test_a_plan_that_cannot_even_be_begun_hinders_no_other_and_is_told(database: Database, solver: Solver) -> None:
+    broken, sound = ask(database), ask(database)
+    with database.transaction() as tx:
+        tx.execute(update(tables.plans).where(tables.plans.c.id == broken).values(content={"rounds": "none"}))
+    planner = Planner(PARIS, solver, Roads())
+    with pytest.raises(NotAllComputed, match="1 of 2 plans; 1 were computed"):
+        planner.run(database)
+    assert state(database, sound) is PlanState.DRAFT
+    planner.stop()
 
 
 def test_the_solver_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def add_shift(tx: Any, courier: Courier, bike: Bike, day: date) -> Shift:
 def draft(database: Database) -> str:
     """Plan TODAY in this process and return the plan's id."""
     with database.transaction() as tx:
-        plan = stories.request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW)
+        asked = stories.request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW)
+        plan = stories.begin_plan(tx, asked.id, at=NOW)
         day = stories.read_day(tx, TODAY, PARIS)
     ridden = travel.matrix(places(day.deliveries_to_plan(), day.shifts_to_plan()))
     problem = to_problem(
@@ -77,7 +78,7 @@ def draft(database: Database) -> str:
     found = solve(problem, Steps(10))
     proposed = to_rounds(found, day.deliveries_to_plan(), day.shifts_to_plan(), day=TODAY, zone=PARIS)
     with database.transaction() as tx:
-        stories.keep_draft(tx, plan.id, day, proposed, at=NOW)
+        stories.keep_draft(tx, plan, day, proposed, at=NOW)
     return plan.id
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from services.dispatch.domain.closure import Closure, falling_in
 from services.dispatch.domain.delivery import Delivery, DeliveryState
-from services.dispatch.domain.errors import PlanNotReady, PlanStale
+from services.dispatch.domain.errors import PlanNotReady, PlanNotSolving, PlanStale
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.domain.reach import Reach
@@ -119,11 +119,14 @@ class Plan:
     settings: PlanningSettings | None = None
 
     def begin(self, *, at: datetime) -> "Plan":
-        """Start computing."""
+        """Start computing, or start again. Raises PlanNotSolving when it was computed to the end."""
+        if self.state not in (PlanState.REQUESTED, PlanState.SOLVING):
+            raise PlanNotSolving(self.id, self.state)
         return replace(self, state=PlanState.SOLVING, began_at=at, version=self.version + 1)
 
     def fail(self, failure: str, *, at: datetime) -> "Plan":
-        """Give up; `failure` is a French sentence."""
+        """Give up; `failure` is a French sentence. Raises PlanNotSolving."""
+        self.require_solving()
         return replace(self, state=PlanState.FAILED, failure=failure, ended_at=at, version=self.version + 1)
 
     def draft(
@@ -136,7 +139,8 @@ class Plan:
         *,
         at: datetime,
     ) -> "Plan":
-        """Keep what was computed. Raises ValueError when a delivery is lost or told twice."""
+        """Keep what was computed. Raises PlanNotSolving, and ValueError when a delivery is lost or told twice."""
+        self.require_solving()
         plan = replace(
             self,
             state=PlanState.DRAFT,
@@ -178,6 +182,11 @@ class Plan:
         """Return what is left out of what a cooperative within reach could have ridden."""
         reached = {planned.id for planned in self.inputs_within(reach)}
         return tuple(item for item in self.left_out if item.delivery_id in reached)
+
+    def require_solving(self) -> None:
+        """Raise PlanNotSolving unless it is being computed."""
+        if self.state is not PlanState.SOLVING:
+            raise PlanNotSolving(self.id, self.state)
 
     def require_draft(self) -> None:
         """Raise PlanNotReady unless there is something to move or publish."""

@@ -17,7 +17,7 @@ from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSo
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.instruction import Instruction
 from services.dispatch.domain.limits import SharedEquipment, SiteLimit, together
-from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState, Remedy, ShiftReason, aboard
+from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, Remedy, ShiftReason, aboard
 from services.dispatch.domain.planning_settings import URGENT_OUTWEIGHS, PlanningSettings, Priority
 from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
@@ -68,7 +68,10 @@ def request_plan(tx: Transaction, reach: Reach, day: date, *, seconds: float, re
 
 
 def begin_plan(tx: Transaction, plan_id: str, *, at: datetime) -> Plan:
-    """Start computing a plan."""
+    """Start computing a plan, or start again; the plan as returned stands for this computation from now on.
+
+    Raises PlanNotSolving when it was computed to the end.
+    """
     plan = plans.get(tx, plan_id, lock=True).begin(at=at)
     plans.save(tx, plan)
     plans.begin_computation(tx, plan_id)
@@ -83,16 +86,26 @@ def stop_plan(tx: Transaction, plan_id: str, reach: Reach) -> Plan:
     PlanNotFound, PlanNotSolving
     """
     plan = require_plan(tx, plan_id, reach)
-    if plan.state is not PlanState.SOLVING:
-        raise PlanNotSolving(plan_id, plan.state)
+    plan.require_solving()
     plans.ask_to_stop(tx, plan_id)
     return plan
 
 
-def fail_plan(tx: Transaction, plan_id: str, sentence: str, *, at: datetime) -> Plan:
-    """Give a plan up, with a French sentence that says why and what to do."""
-    plan = plans.get(tx, plan_id, lock=True).fail(sentence, at=at)
+def fail_plan(tx: Transaction, begun: Plan, sentence: str, *, at: datetime) -> Plan:
+    """Give a plan up, with a French sentence that says why and what to do.
+
+    Raises PlanNotSolving when this computation was overtaken: another began the plan again, or ended it.
+    """
+    plan = _not_overtaken(tx, begun).fail(sentence, at=at)
     plans.save(tx, plan)
+    return plan
+
+
+def _not_overtaken(tx: Transaction, begun: Plan) -> Plan:
+    """Return the plan that a computation began, locked. Raises PlanNotSolving when it is not as it was begun."""
+    plan = plans.get(tx, begun.id, lock=True)
+    if plan.version != begun.version:
+        raise PlanNotSolving(plan.id, plan.state)
     return plan
 
 
@@ -327,16 +340,18 @@ def keep_distances(tx: Transaction, read: Day, metres: Matrix, estimated: NDArra
     deliveries.save_distances(tx, measured)
 
 
-def keep_draft(tx: Transaction, plan_id: str, read: Day, found: DayPlan, *, at: datetime) -> Plan:
-    """Keep what was computed from `read` as the plan's draft."""
-    plan = plans.get(tx, plan_id, lock=True)
-    plan = plan.draft(
+def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: datetime) -> Plan:
+    """Keep what was computed from `read` as the plan's draft.
+
+    Raises PlanNotSolving when this computation was overtaken: another began the plan again, or ended it.
+    """
+    plan = _not_overtaken(tx, begun).draft(
         [
             PlannedDelivery(delivery.id, delivery.edition, tuple(sorted(read.holders.get(delivery.contract_id, ()))))
             for delivery in read.deliveries.values()
         ],
         read.shifts,
-        [planned_round(plan_id, read, planned) for planned in found.rounds],
+        [planned_round(begun.id, read, planned) for planned in found.rounds],
         [
             LeftOut(
                 DeliveryId.parse(item.request_id),

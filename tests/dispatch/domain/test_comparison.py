@@ -28,12 +28,16 @@ def a_draft_round(shift: str, *ids: DeliveryId, cooperative: str = "erdre", hour
 
 def a_plan(*rounds: Round) -> Plan:
     ridden = {id_ for round_ in rounds for id_ in round_.delivery_ids}
-    return Plan("plan", TODAY, "", "admin", NOW, 1).draft(
-        [PlannedDelivery(id_, 1, ("erdre", "loire")) for id_ in KNOWN],
-        [round_.shift_id for round_ in rounds],
-        rounds,
-        [LeftOut(id_, ("shift",), "Non.") for id_ in KNOWN if id_ not in ridden],
-        at=NOW,
+    return (
+        Plan("plan", TODAY, "", "admin", NOW, 1)
+        .begin(at=NOW)
+        .draft(
+            [PlannedDelivery(id_, 1, ("erdre", "loire")) for id_ in KNOWN],
+            [round_.shift_id for round_ in rounds],
+            rounds,
+            [LeftOut(id_, ("shift",), "Non.") for id_ in KNOWN if id_ not in ridden],
+            at=NOW,
+        )
     )
 
 

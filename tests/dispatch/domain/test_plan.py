@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from services.dispatch.domain.delivery import Delivery, DeliveryState
-from services.dispatch.domain.errors import PlanNotReady, PlanStale
+from services.dispatch.domain.errors import PlanNotReady, PlanNotSolving, PlanStale
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState, aboard
 from services.dispatch.domain.reach import EVERYTHING, NOTHING, Reach
@@ -94,10 +94,26 @@ def test_only_a_draft_is_published(state: PlanState) -> None:
 
 
 def test_a_plan_that_loses_or_doubles_a_delivery_is_not_kept() -> None:
-    plan = a_plan()
+    plan = replace(a_plan(), state=PlanState.SOLVING)
     for left_out in ([], [LeftOut(THREE.id, (), ""), LeftOut(ONE.id, (), "")]):
         with pytest.raises(ValueError, match="once"):
             plan.draft(plan.inputs, plan.shift_ids, plan.rounds, left_out, at=NOW)
+
+
+@pytest.mark.parametrize("state", [PlanState.DRAFT, PlanState.PUBLISHED, PlanState.FAILED])
+def test_a_plan_that_came_to_an_end_is_not_computed_over(state: PlanState) -> None:
+    plan = replace(a_plan(), state=state)
+    with pytest.raises(PlanNotSolving):
+        plan.begin(at=NOW)
+    with pytest.raises(PlanNotSolving):
+        plan.fail("Le calcul s'est interrompu.", at=NOW)
+    with pytest.raises(PlanNotSolving):
+        plan.draft(plan.inputs, plan.shift_ids, plan.rounds, plan.left_out, at=NOW)
+
+
+def test_a_plan_whose_process_died_is_begun_again() -> None:
+    begun = Plan("plan", TODAY, "erdre", "Régie", NOW, 1.0).begin(at=NOW)
+    assert begun.begin(at=NOW).state is PlanState.SOLVING
 
 
 def test_a_plan_concerns_who_asked_and_who_may_ride() -> None:
