@@ -252,7 +252,7 @@ class Solver:
         watch: Callable[[Mark], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Plan:
-        """Return the explained plan. Raises SolverDied, SolverStopped, or what the solver raised.
+        """Return the explained plan. Raises SolverDied, SolverStopped, what the solver raised or one of the callables.
 
         With another `span`, the first plan of a big day, which others go on with: not explained.
         `watch` is told of better plans, about once a second; `should_stop` is asked as often whether the best plan so
@@ -265,6 +265,10 @@ class Solver:
             except (EOFError, OSError) as error:
                 self._end()
                 raise (SolverStopped if self._is_stopped else SolverDied)(str(error)) from error
+            except BaseException:
+                # The process is still at it: whoever asks next must not be given this answer.
+                self._end()
+                raise
             if answer is None:
                 self._end()
                 raise SolverDied("no answer")

@@ -152,6 +152,18 @@ def test_a_solver_tells_how_it_goes_and_stops_when_asked(solver: Solver) -> None
     assert solver.solve(problem, 0.1).planned == ("request",)
 
 
+@pytest.mark.parametrize("callable_", ["watch", "should_stop"])
+def test_after_a_fault_of_the_caller_the_next_problem_gets_its_own_answer(own_solver: Solver, callable_: str) -> None:
+    def break_() -> bool:
+        raise LookupError("no database")
+
+    fault: dict[str, Any] = {callable_: lambda *_: break_()}
+    with pytest.raises(LookupError):
+        own_solver.solve(a_problem(), 1, **fault)
+    own = replace(a_problem().requests[0], id="own")
+    assert own_solver.solve(replace(a_problem(), requests=(own,)), 0.1).planned == ("own",)
+
+
 def test_a_solver_gives_the_first_plan_of_a_big_day_for_others_to_go_on_with(solver: Solver) -> None:
     bare = a_problem()
     problem = replace(bare, requests=(*bare.requests, replace(bare.requests[0], id="cold", skills=frozenset({"cold"}))))
