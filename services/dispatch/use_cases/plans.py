@@ -345,6 +345,7 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
 
     Raises PlanNotSolving when this computation was overtaken: another began the plan again, or ended it.
     """
+    limits_by_name = _limits_by_name(read)
     plan = _not_overtaken(tx, begun).draft(
         [
             PlannedDelivery(delivery.id, delivery.edition, tuple(sorted(read.holders.get(delivery.contract_id, ()))))
@@ -358,7 +359,7 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
                 tuple(item.codes),
                 item.sentence,
                 tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in item.reasons),
-                remedies=tuple(_remedy(remedy, item.request_id, read) for remedy in item.remedies),
+                remedies=tuple(_remedy(remedy, item.request_id, read, limits_by_name) for remedy in item.remedies),
             )
             for item in found.left_out
         ],
@@ -446,7 +447,18 @@ def withdraw_round(tx: Transaction, round_id: str, reach: Reach, reason: str, *,
     return round_
 
 
-def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
+def _limits_by_name(read: Day) -> dict[str, SharedEquipment | SiteLimit]:
+    """Return what is shared by the names that the engine's remedies have for its limits."""
+    sites = read.site_limits_to_plan()
+    return {
+        **{f"fleet {number}": shared for number, (shared, _) in enumerate(read.fleet_limits_to_plan())},
+        **{f"hub {number}": sites[place][0] for number, place in enumerate(read.places) if place in sites},
+    }
+
+
+def _remedy(
+    found: RemedyFound, delivery_id: str, read: Day, limits_by_name: Mapping[str, SharedEquipment | SiteLimit]
+) -> Remedy:
     """Return a remedy in the day's words; where it moves a time, the new one is told in whole minutes."""
     delivery, shift_id = read.deliveries[DeliveryId.parse(delivery_id)], found.vehicle_id or ""
     stop, before, what = None, None, found.what
@@ -465,11 +477,12 @@ def _remedy(found: RemedyFound, delivery_id: str, read: Day) -> Remedy:
         what = DIMENSIONS[int(what)]
     elif found.code == ReasonCode.PRICE:
         what = read.settings.enough(found.amount)
-    elif found.code == ReasonCode.LIMIT and what.startswith("fleet"):
-        what = read.fleet_limits_to_plan()[int(what.split()[1])][0].equipment
     elif found.code == ReasonCode.LIMIT:
-        limit, _ = read.site_limits_to_plan()[read.places[int(what.split()[1])]]
-        what, stop = limit.site_name, StopKind.PICKUP if delivery.pickup.site_id == limit.site_id else StopKind.DROP
+        limit = limits_by_name[what]
+        if isinstance(limit, SharedEquipment):
+            what = limit.equipment
+        else:
+            what, stop = limit.site_name, StopKind.PICKUP if delivery.pickup.site_id == limit.site_id else StopKind.DROP
     until = None
     if before is not None:
         after = before + timedelta(seconds=found.amount if what == "end" else -found.amount)

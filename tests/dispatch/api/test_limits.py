@@ -1,14 +1,21 @@
 """Bikes that share trailers, and sites with room for a few, reach the plan."""
 
+from dataclasses import fields
 from typing import Any
 
 from services.contracts.orders.v1 import events_pb2 as orders
 from services.dispatch.domain.courier import Cooperative
 from services.dispatch.domain.limits import SharedEquipment, SiteLimit
+from services.dispatch.domain.reach import EVERYTHING
+from services.dispatch.planning.plan import LeftOut, ReasonCode, Remedy
+from services.dispatch.planning.problem import FleetLimit
+from services.dispatch.planning.translate import DayPlan, Place
 from services.dispatch.repository import crew, limits
+from services.dispatch.use_cases.plans import Day, begin_plan, keep_draft, read_day, request_plan
 from services.kit.database import Database
+from tests.dispatch import test_races
 from tests.dispatch.api.test_planning_settings import at_nine
-from tests.dispatch.builders import TODAY, amount_held, at, contract_registered, order_placed
+from tests.dispatch.builders import NOW, PARIS, PLACES, TODAY, amount_held, at, contract_registered, order_placed
 from tests.dispatch.conftest import House, a_bike, a_shift, checked, drafted, furnish
 
 TRAILERS = "/v1/cooperatives/erdre/shared-equipment"
@@ -146,6 +153,36 @@ async def test_what_is_wrong_with_limits_is_told_at_once(house: House) -> None:
     assert checked(await stranger.get(TRAILERS), 404)["code"] == "cooperative-not-found"
     assert checked(await dispatcher.put(SCHOOL, json={"at_most": 0}), 422)["code"] == "out-of-bounds"
     assert checked(await dispatcher.put("/v1/site-limits/x", json={"at_most": 1}), 404)["code"] == "site-not-found"
+
+
+class CountedDay(Day):
+    """A day that counts how often its limits are put together."""
+
+    asked: list[str] = []  # noqa: RUF012 - of the one test
+
+    def fleet_limits_to_plan(self) -> list[tuple[SharedEquipment, FleetLimit]]:
+        self.asked.append("fleet")
+        return super().fleet_limits_to_plan()
+
+    def site_limits_to_plan(self) -> dict[Place, tuple[SiteLimit, int]]:
+        self.asked.append("sites")
+        return super().site_limits_to_plan()
+
+
+def test_a_days_limits_are_put_together_once_for_all_remedies(database: Database) -> None:
+    test_races.furnish(database, 3)
+    with database.transaction() as tx:
+        limits.save_site(tx, SiteLimit("site-école", "École", 1))
+        plan = request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW)
+        plan = begin_plan(tx, plan.id, at=NOW)
+        read = read_day(tx, TODAY, PARIS)
+        day = CountedDay(**{field.name: getattr(read, field.name) for field in fields(read)})
+        latitude, longitude = PLACES["école"]
+        raised = Remedy(ReasonCode.LIMIT, None, 1, f"hub {day.places.index(Place(longitude, latitude))}")
+        left_out = tuple(LeftOut(str(id_), (), "Quais pleins.", (raised,)) for id_ in day.deliveries)
+        plan = keep_draft(tx, plan, day, DayPlan((), left_out), at=NOW)
+    assert [remedy.what for item in plan.left_out for remedy in item.remedies] == ["École"] * 3
+    assert sorted(day.asked) == ["fleet", "sites"]
 
 
 def test_limits_are_kept_on_either_database(either_database: Database) -> None:
