@@ -20,6 +20,7 @@ from services.dispatch.domain.planning_settings import Priority
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round
 from services.dispatch.pages import pages
+from services.dispatch.pages.crew import refusals_of
 from services.dispatch.queries.board import Board, Row, read_board
 from services.dispatch.queries.crew import list_couriers
 from services.dispatch.queries.deliveries import get_delivery
@@ -154,7 +155,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
             today=utc_now().astimezone(zone).date(),
             default_seconds=default_seconds,
             is_everything=reach.is_everything,
-            **{"refusal": "", "done": "", "moved": "", **more},
+            **{"refusals": [], "done": "", "moved": "", **more},
         )
 
     @router.get("/tableau")
@@ -315,12 +316,12 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         done: str,
         **more: Any,
     ) -> Response:
-        """Do it and show the board again, or show the board with why it was refused."""
+        """Do it and show the board again, or show the board with everything that was refused."""
         try:
             act()
         except DomainError as refusal:
             with database.view() as view:
-                return show(request, view, day, reach, refusal=refusal.detail, status=409, **more)
+                return show(request, view, day, reach, refusals=refusals_of(refusal), status=409, **more)
         return RedirectResponse(f"/tableau?date={day}&fait={done}", status_code=303)
 
     return router

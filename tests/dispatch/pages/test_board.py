@@ -121,6 +121,9 @@ async def test_an_instruction_is_given_and_lifted_by_forms(house: House) -> None
     assert '<span class="badge">clés du musée</span>' in page
     refused = await board.post("/tableau/consignes", data=form | {"reason": ""})
     assert (refused.status_code, "Dites pourquoi" in refused.text) == (409, True)
+    empty = await board.post("/tableau/consignes", data={"delivery_id": delivery_id})
+    assert empty.status_code == 409
+    assert all(words in empty.text for words in ("Dites pourquoi", "Demandez une compétence"))  # each of both
     assert (await board.post("/tableau/consignes", data=form | {"delivery_id": "x"})).status_code == 404
     lifted = await board.post("/tableau/consignes/levee", data={"delivery_id": delivery_id})
     assert lifted.headers["location"] == f"{DAY}&fait=levee"
