@@ -141,7 +141,7 @@ class Planner:
                 plan = use_cases.begin_plan(tx, plan_id, at=utc_now())
             try:
                 with database.view() as view:
-                    day = use_cases.read_day(view, plan.day, self._zone)
+                    day = use_cases.read_day(view, plan.day, self._zone, not_before=plan.not_before)
                 found = self._solve(database, plan_id, day, seconds)
                 with database.transaction() as tx:
                     use_cases.keep_draft(tx, plan, day, found, at=utc_now())

@@ -65,7 +65,7 @@ def draft(database: Database) -> str:
     with database.transaction() as tx:
         asked = stories.request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW)
         plan = stories.begin_plan(tx, asked.id, at=NOW)
-        day = stories.read_day(tx, TODAY, PARIS)
+        day = stories.read_day(tx, TODAY, PARIS, not_before=plan.not_before)
     ridden = travel.matrix(places(day.deliveries_to_plan(), day.shifts_to_plan()))
     problem = to_problem(
         day.deliveries_to_plan(),

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -205,6 +206,7 @@ def test_a_big_day_that_was_asked_for_is_planned_in_parts(
     solver: Solver,
     searchers: tuple[PartSearchers, PartSearchers],
     monkeypatch: pytest.MonkeyPatch,
+    clock_at_now: datetime,
 ) -> None:
     monkeypatch.setattr(jobs, "BIG_REQUESTS", 4)
     furnish(database, 4)

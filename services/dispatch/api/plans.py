@@ -56,7 +56,9 @@ def plan_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Database
 
     @router.post("/v1/plans", status_code=202, response_model=PlanOut)
     def request_plan(body: PlanBody, caller: Writer, tx: Tx, now: Now, once: Once) -> Response:
-        """Ask for a plan of a day's deliveries that are in no published round. The answer says where to watch it."""
+        """Ask for a plan of a day's deliveries that are in no published round; today's begins some minutes after its
+        computation. The answer says where to watch it.
+        """
         if (kept := once.replay()) is not None:
             return kept
         reach = reach_of(caller)
@@ -95,7 +97,7 @@ def plan_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Database
     def publish(plan_id: str, caller: Writer, tx: Tx, now: Now) -> PlanOut:
         """Let the couriers of the caller's cooperative see their rounds; the administration publishes all.
 
-        Doing it twice is harmless. 409 when what the draft was made from has changed, with what.
+        Doing it twice is harmless. 409 when what the draft was made from has changed or has passed, with what.
         """
         reach = reach_of(caller)
         plan, _ = plans.publish_plan(tx, plan_id, reach, at=now)

@@ -1,8 +1,8 @@
 """A plan for a day: asked for, computed, kept as a draft, published cooperative by cooperative."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from services.dispatch.domain.closure import Closure, falling_in
@@ -12,6 +12,14 @@ from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
+
+LEAD = timedelta(minutes=10)
+"""Between the end of a computation and the first ride that it plans: it is looked at, published and read."""
+
+LATE_AT_MOST = timedelta(minutes=15)
+"""A round is still published when its first stop should have begun so long ago: whoever leaves at once catches up, or
+the day is readjusted, and what was moved by hand is not lost for some minutes.
+"""
 
 
 class PlanState(StrEnum):
@@ -118,6 +126,11 @@ class Plan:
     version: int = 1
     settings: PlanningSettings | None = None
 
+    @property
+    def not_before(self) -> datetime | None:
+        """From when on its rounds may begin; None before somebody computes it."""
+        return None if self.began_at is None else self.began_at + timedelta(seconds=self.seconds) + LEAD
+
     def begin(self, *, at: datetime) -> "Plan":
         """Start computing, or start again. Raises PlanNotSolving when it was computed to the end."""
         if self.state not in (PlanState.REQUESTED, PlanState.SOLVING):
@@ -213,11 +226,15 @@ class Plan:
         PlanNotReady
             When there is no draft.
         PlanStale
-            With what changed since it was made.
+            With what changed since it was made, and whose first stop has passed.
         """
         self.require_draft()
         drafts = [round_ for round_ in self.rounds_within(reach) if round_.state is RoundState.DRAFT]
-        changes = [*self.changes(drafts, deliveries, shift_prints), *_shut(drafts, deliveries, closures)]
+        changes = [
+            *self.changes(drafts, deliveries, shift_prints),
+            *_shut(drafts, deliveries, closures),
+            *_passed(drafts, deliveries, at),
+        ]
         if changes:
             raise PlanStale(self.id, changes)
         published = {round_.id: round_.publish(at=at) for round_ in drafts}
@@ -281,6 +298,24 @@ def _shut(
         }
         for closure, delivery in falling_in(closures, stops, deliveries)
     ]
+
+
+def _passed(
+    drafts: Iterable[Round], deliveries: Mapping[DeliveryId, Delivery], at: datetime
+) -> Iterator[dict[str, str]]:
+    """Yield the rounds whose first stop passed too long ago."""
+    for round_ in drafts:
+        first = min(round_.stops, key=lambda stop: stop.starts_at)
+        late = at - first.starts_at
+        if late > LATE_AT_MOST:
+            minutes = late // timedelta(minutes=1)
+            told = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+            reference = deliveries[first.delivery_id].reference
+            yield {
+                "kind": "time-passed",
+                "shift_id": round_.shift_id,
+                "detail": f"le premier arrêt d'une tournée (livraison {reference}) est passé depuis {told}",
+            }
 
 
 _SINCE = {

@@ -101,7 +101,18 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
     published = [one for one in rounds.of_day(view, plan.day, EVERYTHING) if one.state is not RoundState.WITHDRAWN]
     beside = [one for one in plan.rounds if one.state is RoundState.DRAFT and one not in concerned]
     limits = read_limits(view, plan.day, [*published, *beside])
-    day = Day(plan.day, zone, known, holders, shifts, given, settings=settings, closures=shut, limits=limits)
+    day = Day(
+        plan.day,
+        zone,
+        known,
+        holders,
+        shifts,
+        given,
+        settings=settings,
+        closures=shut,
+        limits=limits,
+        not_before=plan.not_before,
+    )
     return Scene(plan, moved, source, target, day)
 
 

@@ -1,7 +1,7 @@
 """Plans: asked for, read, kept as a draft, changed by hand, published; and rounds taken back."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.dispatch import messages
 from services.dispatch.domain.closure import Closure
-from services.dispatch.domain.courier import Share, shift_print
+from services.dispatch.domain.courier import Share, Shift, shift_print
 from services.dispatch.domain.delivery import Delivery, Visit
 from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSolving
 from services.dispatch.domain.events import DeliveryId, StopKind
@@ -21,6 +21,8 @@ from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, Remedy
 from services.dispatch.domain.planning_settings import URGENT_OUTWEIGHS, PlanningSettings, Priority
 from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
+from services.dispatch.planning import reasons
+from services.dispatch.planning.plan import LeftOut as LeftOutFound
 from services.dispatch.planning.plan import ReasonCode
 from services.dispatch.planning.plan import Remedy as RemedyFound
 from services.dispatch.planning.problem import FleetLimit, Matrix, RoutingProblem
@@ -56,6 +58,7 @@ from services.kit.ids import new_id
 
 LONGEST_SECONDS = 600.0
 SHORTEST_SECONDS = 0.1
+TOO_LATE = "Trop tard pour son créneau : convenez d'un autre horaire avec le service qui la demande."
 
 
 def request_plan(tx: Transaction, reach: Reach, day: date, *, seconds: float, requested_by: str, at: datetime) -> Plan:
@@ -124,7 +127,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Everything a plan of a day is made from, as it is now."""
+    """Everything a plan of a day is made from, as it is now.
+
+    With `not_before` nothing begins earlier, whenever a shift did; `passed` are the deliveries for whose windows that
+    is too late, which are no part of `deliveries`.
+    """
 
     day: date
     zone: ZoneInfo
@@ -136,6 +143,8 @@ class Day:
     settings: PlanningSettings = field(default_factory=PlanningSettings)
     closures: Sequence[Closure] = ()
     limits: Limits = field(default_factory=Limits)
+    not_before: datetime | None = None
+    passed: Mapping[DeliveryId, Delivery] = field(default_factory=dict)
 
     @property
     def places(self) -> list[Place]:
@@ -259,7 +268,7 @@ class Day:
                 shift.id,
                 Place(shift.terms.start.longitude, shift.terms.start.latitude),
                 Place(shift.terms.end.longitude, shift.terms.end.latitude),
-                shift.terms.starts_at,
+                self._begins(shift),
                 shift.terms.ends_at,
                 bike.terms.capacity_grams,
                 bike.terms.capacity_millilitres,
@@ -269,39 +278,72 @@ class Day:
                 group=shift.cooperative_id,
                 speed_percent=bike.terms.speed_percent,
                 range_metres=bike.terms.range_metres,
-                breaks=tuple(
-                    BreakToTake(rest.window_start, rest.window_end, rest.length_seconds) for rest in shift.terms.breaks
-                ),
+                breaks=tuple(self._breaks(shift)),
                 fixed_price=self.settings.courier_seconds,
             )
             for shift, courier, bike in self.shifts.values()
         ]
 
+    def _begins(self, shift: Shift) -> datetime:
+        """Return from when on a shift is planned; of one that is over a second is left, in which nothing fits."""
+        if self.not_before is None:
+            return shift.terms.starts_at
+        return max(shift.terms.starts_at, min(self.not_before, shift.terms.ends_at - timedelta(seconds=1)))
 
-def read_day(view: View, day: date, zone: ZoneInfo) -> Day:
+    def _breaks(self, shift: Shift) -> Iterator[BreakToTake]:
+        """Yield the breaks that are still to be taken: whoever had nothing to ride could rest before."""
+        begins = clock = self._begins(shift)
+        for rest in shift.terms.breaks:
+            starts = max(rest.window_start, clock)
+            ends = starts + timedelta(seconds=rest.length_seconds)
+            if rest.window_end >= begins and ends <= shift.terms.ends_at:
+                yield BreakToTake(rest.window_start, max(rest.window_end, starts), rest.length_seconds)
+                clock = ends
+
+    def is_too_late(self, remedy: RemedyFound) -> bool:
+        """Return whether a remedy would have a shift begin before anything can."""
+        if self.not_before is None or remedy.code != ReasonCode.SHIFT or remedy.what != "start":
+            return False
+        shift, _, _ = self.shifts[remedy.vehicle_id or ""]
+        return self._begins(shift) - timedelta(seconds=remedy.amount) < self.not_before
+
+
+def read_day(view: View, day: date, zone: ZoneInfo, *, not_before: datetime | None) -> Day:
     """Return what can be planned for a day: plannable deliveries, and free shifts of the cooperatives that may ride
-    any of them. What stands in a published round, and the shift it occupies, is no part of it.
+    any of them. What stands in a published round, and the shift it occupies, is no part of it; nor is a shift that is
+    over by `not_before`, the instant before which nothing begins.
     """
+    settings = planning_settings.in_force(view, day).settings
     found = {delivery.id: delivery for delivery in deliveries.plannable(view, day)}
     holders = crew.holders(view, {delivery.contract_id for delivery in found.values()})
     cooperative_ids = frozenset[str]().union(*holders.values())
     shifts = {
         shift.id: (shift, courier, bike)
         for shift, courier, bike in crew.free_shifts(view, day)
-        if shift.cooperative_id in cooperative_ids
+        if shift.cooperative_id in cooperative_ids and (not_before is None or not_before < shift.terms.ends_at)
     }
+    passed = {id_: one for id_, one in found.items() if not_before is not None and _is_over(one, settings, not_before)}
+    still = {id_: one for id_, one in found.items() if id_ not in passed}
     return Day(
         day,
         zone,
-        found,
+        still,
         holders,
         shifts,
-        instructions.of_deliveries(view, found),
-        crew.shares(view, holders),
-        planning_settings.in_force(view, day).settings,
+        instructions.of_deliveries(view, still),
+        crew.shares(view, holders.keys() & {delivery.contract_id for delivery in still.values()}),
+        settings,
         closures.of_day(view, day, zone),
         read_limits(view, day, [one for one in rounds.of_day(view, day, EVERYTHING) if one.state in _RIDING]),
+        not_before,
+        passed,
     )
+
+
+def _is_over(delivery: Delivery, settings: PlanningSettings, at: datetime) -> bool:
+    """Return whether a stop of a delivery can begin no more, tolerance included."""
+    tolerance = timedelta(seconds=settings.tolerance_seconds)
+    return any(visit.window_end + tolerance < at for visit in (delivery.pickup, delivery.drop))
 
 
 _RIDING = (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
@@ -349,25 +391,31 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
     plan = _not_overtaken(tx, begun).draft(
         [
             PlannedDelivery(delivery.id, delivery.edition, tuple(sorted(read.holders.get(delivery.contract_id, ()))))
-            for delivery in read.deliveries.values()
+            for delivery in [*read.deliveries.values(), *read.passed.values()]
         ],
         read.shifts,
         [planned_round(begun.id, read, planned) for planned in found.rounds],
         [
-            LeftOut(
-                DeliveryId.parse(item.request_id),
-                tuple(item.codes),
-                item.sentence,
-                tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in item.reasons),
-                remedies=tuple(_remedy(remedy, item.request_id, read, limits_by_name) for remedy in item.remedies),
-            )
-            for item in found.left_out
+            *(_left_out(item, read, limits_by_name) for item in found.left_out),
+            *(LeftOut(id_, (ReasonCode.WINDOW,), TOO_LATE) for id_ in read.passed),
         ],
         read.settings,
         at=at,
     )
     plans.save(tx, plan)
     return plan
+
+
+def _left_out(found: LeftOutFound, read: Day, limits_by_name: Mapping[str, SharedEquipment | SiteLimit]) -> LeftOut:
+    """Return what the engine leaves out in the day's words, without advice that comes too late."""
+    remedies = [remedy for remedy in found.remedies if not read.is_too_late(remedy)]
+    return LeftOut(
+        DeliveryId.parse(found.request_id),
+        tuple(found.codes),
+        found.sentence if len(remedies) == len(found.remedies) else reasons.sentence(found.reasons, ()),
+        tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in found.reasons),
+        remedies=tuple(_remedy(remedy, found.request_id, read, limits_by_name) for remedy in remedies),
+    )
 
 
 def require_plan(view: View, plan_id: str, reach: Reach) -> Plan:

@@ -175,7 +175,7 @@ def test_a_days_limits_are_put_together_once_for_all_remedies(database: Database
         limits.save_site(tx, SiteLimit("site-école", "École", 1))
         plan = request_plan(tx, EVERYTHING, TODAY, seconds=1, requested_by="Régie", at=NOW)
         plan = begin_plan(tx, plan.id, at=NOW)
-        read = read_day(tx, TODAY, PARIS)
+        read = read_day(tx, TODAY, PARIS, not_before=plan.not_before)
         day = CountedDay(**{field.name: getattr(read, field.name) for field in fields(read)})
         latitude, longitude = PLACES["école"]
         raised = Remedy(ReasonCode.LIMIT, None, 1, f"hub {day.places.index(Place(longitude, latitude))}")

@@ -1,14 +1,19 @@
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from services.contracts.dispatch.v1.events_pb2 import DeliveryLeftOut, DeliveryPlanned, DeliveryWithdrawn
+from services.contracts.orders.v1 import events_pb2 as orders
 from services.dispatch.domain.delivery import DeliveryState
+from services.kit import clock
 from tests.dispatch.builders import (
+    CONTRACT,
     TODAY,
     a_leg,
+    a_told_visit,
     amount_held,
     at,
     contract_registered,
@@ -368,6 +373,99 @@ async def test_plans_are_listed_newest_first(house: House) -> None:
     assert [plan["id"] for plan in page["items"]] == [plans[2]["id"], plans[1]["id"]]
     rest = checked(await dispatcher.get("/v1/plans", params={"cursor": page["next"]}))
     assert [plan["id"] for plan in rest["items"]] == [plans[0]["id"]]
+
+
+# The day itself ------------------------------------------------------------------------------------------------------
+
+
+async def an_afternoon(house: House, *legs: orders.Leg) -> dict[str, Any]:
+    """It is two o'clock: Amel's shift was this morning, Bastien's lasts until six; each leg is an order."""
+    shifts = await furnish(house)
+    whole_day = {"starts_at": at(8).isoformat(), "ends_at": at(18).isoformat()}
+    shifts["bastien"] = await hire(house, "erdre", "bastien", **whole_day)
+    await house.hear(contract_registered())
+    for number, leg in enumerate(legs, start=1):
+        await house.hear(order_placed(number, leg), amount_held(number))
+    clock.set_now(at(14))
+    return shifts
+
+
+def first_stop(plan: dict[str, Any]) -> datetime:
+    return min(datetime.fromisoformat(stop["starts_at"]) for round_ in plan["rounds"] for stop in round_["stops"])
+
+
+async def test_a_plan_of_the_day_itself_plans_what_is_left_of_it(house: House) -> None:
+    await an_afternoon(house, a_leg(window=(9, 11)), a_leg(window=(9, 17)), a_leg(window=(15, 17)))
+    plan = await drafted(house)
+    (round_,) = plan["rounds"]
+    assert (round_["courier"]["name"], plan["planned"], plan["deliveries"]) == ("Bastien", 2, 3)
+    assert first_stop(plan) > at(14, 10)
+    assert datetime.fromisoformat(round_["starts_at"]) > at(14, 10)
+    (left_out,) = plan["left_out"]
+    assert (left_out["order_id"], left_out["codes"], left_out["remedies"]) == (order_id(1), ["window"], [])
+    assert left_out["sentence"].startswith("Trop tard pour son créneau")
+    checked(await house.as_dispatcher().post(f"/v1/plans/{plan['id']}/publication"))
+
+
+async def test_a_plan_for_which_it_is_too_late_altogether_leaves_everything_out(house: House) -> None:
+    await an_afternoon(house, a_leg(window=(9, 11)))
+    shares = {"shares": [{"cooperative_id": "erdre", "at_least_permille": 500}]}
+    checked(await house.as_administrator().put(f"/v1/shares/{CONTRACT}", json=shares))
+    plan = await drafted(house)
+    assert (plan["state"], plan["rounds"]) == ("draft", [])
+    assert [item["codes"] for item in plan["left_out"]] == [["window"]]
+
+
+async def test_nobody_is_advised_to_have_begun_earlier(house: House) -> None:
+    leg = a_leg(window=(9, 15))
+    leg.drop.CopyFrom(a_told_visit("école", at(9), at(17)))
+    await an_afternoon(house, leg)
+    clock.set_now(at(14, 48))
+    (left_out,) = (await drafted(house))["left_out"]
+    assert left_out["codes"] == ["shift"]
+    codes = [remedy["code"] for remedy in left_out["remedies"]]
+    assert ("shift" in codes, "window" in codes) == (False, True)
+    assert "plus tôt" not in left_out["sentence"]
+
+
+async def test_a_break_is_still_taken_unless_its_time_has_passed(house: House) -> None:
+    breaks = [
+        {"window_start": at(12).isoformat(), "window_end": at(13).isoformat(), "length_seconds": 1800},
+        {"window_start": at(15).isoformat(), "window_end": at(16).isoformat(), "length_seconds": 900},
+    ]
+    hours = {"starts_at": at(8).isoformat(), "ends_at": at(18).isoformat()}
+    await furnish(house, "erdre", "amel", breaks=breaks, **hours)
+    await ordered(house, 1, legs=[a_leg(window=(9, 17))])
+    clock.set_now(at(14))
+    (round_,) = (await drafted(house))["rounds"]
+    assert [datetime.fromisoformat(rest["starts_at"]) >= at(15) for rest in round_["breaks"]] == [True]
+
+
+async def test_a_draft_of_the_eve_is_published_until_its_first_stop_and_not_later(house: House) -> None:
+    await furnish(house)
+    await ordered(house, 1)
+    plan = await drafted(house)
+    path = f"/v1/plans/{plan['id']}/publication"
+    clock.set_now(first_stop(plan) + timedelta(minutes=20))
+    refused = checked(await house.as_dispatcher().post(path), 409)
+    assert (refused["code"], refused["changes"][0]["kind"]) == ("plan-stale", "time-passed")
+    assert refused["detail"].endswith("est passé depuis 20 min. Demandez un nouveau plan.")
+    clock.set_now(first_stop(plan) - timedelta(minutes=1))
+    checked(await house.as_dispatcher().post(path))
+
+
+async def test_nothing_is_moved_by_hand_into_the_past(house: House) -> None:
+    shifts = await an_afternoon(house, a_leg(window=(9, 17)), a_leg(window=(9, 17)))
+    plan = await drafted(house)
+    chloe = await hire(house, "erdre", "chloe", starts_at=at(8).isoformat(), ends_at=at(18).isoformat())
+    address = f"/v1/plans/{plan['id']}/moves"
+    moved = {"delivery_id": f"{order_id(1)}-1", "shift_id": chloe["id"]}
+    after = checked(await house.as_dispatcher().post(address, json=moved))
+    assert len(after["rounds"]) == 2
+    assert first_stop(after) > at(14, 10)
+    over = moved | {"shift_id": shifts["amel"]["id"]}
+    refused = checked(await house.as_dispatcher().post(address, json=over), 409)
+    assert "après sa vacation" in refused["detail"]
 
 
 # By hand -------------------------------------------------------------------------------------------------------------

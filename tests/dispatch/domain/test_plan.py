@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -8,7 +9,7 @@ from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, PlanState, aboard
 from services.dispatch.domain.reach import EVERYTHING, NOTHING, Reach
 from services.dispatch.domain.round import Round, RoundState
-from tests.dispatch.builders import NOW, TODAY, a_delivery, a_round, a_stop
+from tests.dispatch.builders import NOW, TODAY, a_delivery, a_round, a_stop, at
 
 ERDRE, LOIRE = Reach("erdre"), Reach("loire")
 ONE, TWO, THREE = (a_delivery(number) for number in (1, 2, 3))
@@ -79,6 +80,33 @@ def test_a_stale_draft_is_not_published_and_says_what_changed(
     changes = refusal.value.facts["changes"]
     assert isinstance(changes, list)
     assert [change["kind"] for change in changes] == kinds
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [(at(9, 16), "16 min"), (at(14), "5 h"), (at(9, day=TODAY + timedelta(days=1)), "24 h")],
+)
+def test_a_draft_whose_first_stop_has_passed_is_not_published(now: datetime, told: str) -> None:
+    with pytest.raises(PlanStale) as refusal:
+        a_plan().publish(ERDRE, DELIVERIES, PRINTS, at=now)
+    assert refusal.value.facts["changes"] == [
+        {
+            "kind": "time-passed",
+            "shift_id": "a",
+            "detail": f"le premier arrêt d'une tournée (livraison C-0001) est passé depuis {told}",
+        }
+    ]
+
+
+def test_a_draft_is_published_some_minutes_after_its_first_stop() -> None:
+    _, published, _ = a_plan().publish(EVERYTHING, DELIVERIES, PRINTS, at=at(9, 15))
+    assert len(published) == 2
+
+
+def test_a_plan_begins_once_it_is_computed_and_looked_at() -> None:
+    asked = Plan("plan", TODAY, "erdre", "Régie", NOW, 30.0)
+    assert asked.not_before is None
+    assert asked.begin(at=at(14)).not_before == at(14, 10) + timedelta(seconds=30)
 
 
 def test_what_changed_for_another_cooperative_does_not_matter() -> None:
