@@ -1,6 +1,6 @@
 """A plan for a day: asked for, computed, kept as a draft, published cooperative by cooperative."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -183,6 +183,14 @@ class Plan:
         """Return the rounds of the cooperatives within reach."""
         return tuple(round_ for round_ in self.rounds if reach.covers(round_.cooperative_id))
 
+    def drafts_within(self, reach: Reach, only: Collection[str] | None = None) -> tuple[Round, ...]:
+        """Return the rounds within reach that are not published; of these alone that are named, where some are."""
+        return tuple(
+            round_
+            for round_ in self.rounds_within(reach)
+            if round_.state is RoundState.DRAFT and (only is None or round_.id in only)
+        )
+
     def inputs_within(self, reach: Reach) -> tuple[PlannedDelivery, ...]:
         """Return the deliveries that a cooperative within reach may ride."""
         return tuple(
@@ -211,14 +219,15 @@ class Plan:
         reach: Reach,
         deliveries: Mapping[DeliveryId, Delivery],
         shift_prints: Mapping[str, str],
-        closures: Iterable[Closure] = (),
+        closures: Collection[Closure] = (),
         *,
         at: datetime,
+        only: Collection[str] | None = None,
     ) -> tuple["Plan", tuple[Round, ...], tuple[LeftOut, ...]]:
-        """Publish the draft rounds within reach; return the plan, those rounds, and what is now told to be left out.
+        """Publish the draft rounds within reach, or `only` those with these ids: all of them, or none.
 
-        `deliveries` are those of the rounds as they are now, `shift_prints` those of shifts that are still free,
-        `closures` those of sites at these times.
+        Return the plan, those rounds, and what is now told to be left out. `deliveries` are those of the rounds as they
+        are now, `shift_prints` those of shifts that are still free, `closures` those of sites at these times.
         What was published before stays as it is.
 
         Raises
@@ -229,12 +238,8 @@ class Plan:
             With what changed since it was made, and whose first stop has passed.
         """
         self.require_draft()
-        drafts = [round_ for round_ in self.rounds_within(reach) if round_.state is RoundState.DRAFT]
-        changes = [
-            *self.changes(drafts, deliveries, shift_prints),
-            *_shut(drafts, deliveries, closures),
-            *_passed(drafts, deliveries, at),
-        ]
+        drafts = self.drafts_within(reach, only)
+        changes = self.obstacles(drafts, deliveries, shift_prints, closures, at=at)
         if changes:
             raise PlanStale(self.id, changes)
         published = {round_.id: round_.publish(at=at) for round_ in drafts}
@@ -249,6 +254,22 @@ class Plan:
             version=self.version + 1,
         )
         return plan, tuple(published.values()), told
+
+    def obstacles(
+        self,
+        drafts: Collection[Round],
+        deliveries: Mapping[DeliveryId, Delivery],
+        shift_prints: Mapping[str, str],
+        closures: Collection[Closure],
+        *,
+        at: datetime,
+    ) -> list[dict[str, str]]:
+        """Return why these rounds cannot be published: what has changed, which site is closed, what has passed."""
+        return [
+            *self.changes(drafts, deliveries, shift_prints),
+            *_shut(drafts, deliveries, closures),
+            *_passed(drafts, deliveries, at),
+        ]
 
     def with_rounds(self, rounds: Iterable[Round], left_out: Iterable[LeftOut]) -> "Plan":
         """Return it with these rounds and this left out instead, after a move."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.dispatch.domain.courier import Shift
 from services.dispatch.domain.delivery import Delivery
@@ -21,7 +21,7 @@ from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round
 from services.dispatch.pages import pages
 from services.dispatch.pages.crew import refusals_of
-from services.dispatch.queries.board import Board, Row, read_board
+from services.dispatch.queries.board import Board, Row, read_board, read_obstacles
 from services.dispatch.queries.crew import list_couriers
 from services.dispatch.queries.deliveries import get_delivery
 from services.dispatch.queries.reasons import reasons_told, remedies_told
@@ -63,6 +63,12 @@ class PlanForm(FormBody):
 
     date: date
     seconds: float
+
+
+class PublicationForm(FormBody):
+    """Publish these rounds of a plan, or none of them; without any all of the plan's."""
+
+    round_id: list[str] = Field(default_factory=list)
 
 
 class InstructionForm(FormBody):
@@ -135,6 +141,7 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
             request,
             "tableau.html",
             board=board,
+            obstacles=read_obstacles(view, board, at=utc_now()),
             told={
                 waiting.delivery.id: (
                     reasons_told(waiting.left_out, board.shift_names),
@@ -204,15 +211,22 @@ def board_router(default_seconds: float, zone: ZoneInfo, wake: Callable[[Databas
         return _after(request, act, database, day, reach, "arret")
 
     @router.post("/tableau/plans/{plan_id}/publication")
-    def publish(request: Request, plan_id: str, caller: Writer, database: OwnDatabase, now: Now) -> Response:
-        """Publish the caller's rounds of a plan."""
+    def publish(
+        request: Request,
+        plan_id: str,
+        caller: Writer,
+        database: OwnDatabase,
+        now: Now,
+        form: Annotated[PublicationForm, Form()],
+    ) -> Response:
+        """Publish the caller's rounds of a plan that were shown to be publishable."""
         reach = reach_of(caller)
         with database.view() as view:
             day = plans.require_plan(view, plan_id, reach).day
 
         def act() -> None:
             with database.transaction() as tx:
-                plans.publish_plan(tx, plan_id, reach, at=now)
+                plans.publish_plan(tx, plan_id, reach, at=now, only=form.round_id or None)
 
         return _after(request, act, database, day, reach, "publication")
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
-from services.dispatch.domain.courier import Bike, Shift
+from services.dispatch.domain.courier import Bike, Shift, shift_print
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.domain.instruction import Instruction
@@ -16,7 +16,7 @@ from services.dispatch.queries.crew import ShiftFilter, cooperative_names, list_
 from services.dispatch.queries.deliveries import DeliveryFilter, list_deliveries
 from services.dispatch.queries.reasons import shift_names
 from services.dispatch.queries.rounds import Around, around, latest_plan
-from services.dispatch.repository import crew, instructions, plans, rounds
+from services.dispatch.repository import closures, crew, instructions, plans, rounds
 from services.kit.database import View
 
 
@@ -93,9 +93,8 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
     plan = latest_plan(view, reach, day)
     drafts = [
         round_
-        for round_ in (plan.rounds_within(reach) if plan else ())
-        if round_.state is RoundState.DRAFT
-        and round_.shift_id not in ridden
+        for round_ in (plan.drafts_within(reach) if plan else ())
+        if round_.shift_id not in ridden
         # Another plan of the day may have been published instead.
         and not any(id_ in deliveries and deliveries[id_].round_id for id_ in round_.delivery_ids)
     ]
@@ -109,6 +108,8 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
     shown = [row.round for row in rows if row.round] + [
         round_ for round_ in published if round_.state is RoundState.WITHDRAWN
     ]
+    # The shift of a draft may be gone, and with it its row.
+    shown += [round_ for round_ in drafts if round_ not in shown]
     taken = _taken_by_others(plan, deliveries, reach, names)
     counts: dict[str, int] = {}
     for delivery in deliveries.values():
@@ -131,6 +132,22 @@ def read_board(view: View, day: date, reach: Reach) -> Board:
         cooperative_names=names,
         can_compare=bool(drafts) and has_two_drafts(view, day),
     )
+
+
+def read_obstacles(view: View, board: Board, *, at: datetime) -> dict[str, list[str]]:
+    """Return why drafts of a board cannot be published any more, in French, by the ids of these rounds alone."""
+    if board.plan is None or not board.drafts:
+        return {}
+    free = crew.free_shifts(view, board.day, shift_ids=[round_.shift_id for round_ in board.drafts])
+    prints = {found[0].id: shift_print(*found) for found in free}
+    begins = [stop.starts_at for round_ in board.drafts for stop in round_.stops]
+    shut = closures.between(view, min(begins), max(begins) + timedelta(seconds=1))
+    told = {}
+    for round_ in board.drafts:
+        found = board.plan.obstacles([round_], board.around.deliveries, prints, shut, at=at)
+        if found:
+            told[round_.id] = [one["detail"] for one in found]
+    return told
 
 
 def _taken_by_others(

@@ -74,7 +74,7 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
         moved = DeliveryId.parse(move.delivery_id)
     except ValueError:
         raise DeliveryNotFound(move.delivery_id, "/delivery_id") from None
-    drafts = [round_ for round_ in plan.rounds_within(reach) if round_.state is RoundState.DRAFT]
+    drafts = plan.drafts_within(reach)
     source = next((round_ for round_ in drafts if moved in round_.delivery_ids), None)
     if source is None and moved not in {item.delivery_id for item in plan.left_out_within(reach)}:
         raise DeliveryNotFound(move.delivery_id, "/delivery_id")

@@ -431,8 +431,11 @@ def free_prints(view: View, day: date, shift_ids: Collection[str]) -> dict[str, 
     return {found[0].id: shift_print(*found) for found in crew.free_shifts(view, day, shift_ids=shift_ids)}
 
 
-def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -> tuple[Plan, tuple[Round, ...]]:
-    """Let the couriers within reach see their rounds; say what is planned and what is left out.
+def publish_plan(
+    tx: Transaction, plan_id: str, reach: Reach, *, at: datetime, only: Collection[str] | None = None
+) -> tuple[Plan, tuple[Round, ...]]:
+    """Let the couriers within reach see their rounds, or `only` those with these ids; say what is planned and what is
+    left out.
 
     Returns the plan and what was published now: nothing, when all of it was published before.
 
@@ -442,7 +445,7 @@ def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -
     """
     require_plan(tx, plan_id, reach)
     plan = plans.get(tx, plan_id, lock=True)
-    drafts = [round_ for round_ in plan.rounds_within(reach) if round_.state is RoundState.DRAFT]
+    drafts = plan.drafts_within(reach, only)
     concerned = {id_ for round_ in drafts for id_ in round_.delivery_ids}
     concerned |= {item.delivery_id for item in plan.left_out_within(reach)}
     known = deliveries.by_id(tx, concerned, lock=True)
@@ -450,7 +453,7 @@ def publish_plan(tx: Transaction, plan_id: str, reach: Reach, *, at: datetime) -
     crew.lock_shifts(tx, shift_ids)
     begins = [stop.starts_at for round_ in drafts for stop in round_.stops]
     shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
-    plan, published, left_out = plan.publish(reach, known, free_prints(tx, plan.day, shift_ids), shut, at=at)
+    plan, published, left_out = plan.publish(reach, known, free_prints(tx, plan.day, shift_ids), shut, at=at, only=only)
     plans.save(tx, plan)
     rounds.add(tx, published)
     for round_ in published:

@@ -109,6 +109,17 @@ def test_a_plan_begins_once_it_is_computed_and_looked_at() -> None:
     assert asked.begin(at=at(14)).not_before == at(14, 10) + timedelta(seconds=30)
 
 
+def test_rounds_for_which_nothing_changed_are_published_without_the_others() -> None:
+    changed = DELIVERIES | {ONE.id: replace(ONE, state=DeliveryState.CANCELLED)}
+    with pytest.raises(PlanStale):
+        a_plan().publish(EVERYTHING, changed, PRINTS, at=NOW, only=["round-a", "round-b"])
+    plan, published, left_out = a_plan().publish(EVERYTHING, changed, PRINTS, at=NOW, only=["round-b"])
+    assert [round_.id for round_ in published] == ["round-b"]
+    assert [item.delivery_id for item in left_out] == [THREE.id]
+    assert plan.state is PlanState.DRAFT
+    assert [round_.id for round_ in plan.drafts_within(EVERYTHING)] == ["round-a"]
+
+
 def test_what_changed_for_another_cooperative_does_not_matter() -> None:
     changed = DELIVERIES | {TWO.id: replace(TWO, state=DeliveryState.CANCELLED)}
     _, published, _ = a_plan().publish(ERDRE, changed, {"a": "print"}, at=NOW)

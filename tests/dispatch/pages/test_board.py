@@ -8,8 +8,19 @@ from playwright.async_api import expect
 
 from services.dispatch.domain.plan import Mark, PlanState
 from services.dispatch.repository import plans
+from services.kit import clock
 from services.kit.http.access import SESSION_COOKIE
-from tests.dispatch.builders import CONTRACT, a_leg, amount_held, order_cancelled, order_id, order_placed
+from tests.dispatch.builders import (
+    CONTRACT,
+    a_leg,
+    a_told_visit,
+    amount_held,
+    at,
+    contract_registered,
+    order_cancelled,
+    order_id,
+    order_placed,
+)
 from tests.dispatch.conftest import House, checked, drafted, furnish, hire, ordered, published
 from tests.dispatch.pages.conftest import OpenAs
 
@@ -87,6 +98,89 @@ async def test_a_refusal_is_told_on_the_board(house: House) -> None:
     assert refused.status_code == 409
     assert "Depuis ce calcul : la livraison C-0001 a été annulée" in refused.text
     assert "Tableau du" in refused.text
+
+
+async def two_rounds(house: House) -> None:
+    """Two orders at nine o'clock sharp, and two couriers to ride them."""
+    await furnish(house, "erdre", "amel", "bastien")
+    await house.hear(contract_registered())
+    for number, place in ((1, "blanchisserie"), (2, "jardin")):
+        leg = a_leg(pickup=place)
+        leg.pickup.CopyFrom(a_told_visit(place, at(9), at(9)))
+        await house.hear(order_placed(number, leg), amount_held(number))
+
+
+def offered(page: str) -> list[str]:
+    """Return the rounds that a board's button would publish."""
+    return re.findall(r'name="round_id" value="([^"]+)"', page)
+
+
+async def test_what_has_changed_since_a_draft_is_marked_and_the_rest_published(house: House) -> None:
+    await two_rounds(house)
+    plan = await drafted(house)
+    board = await a_board(house)
+    page = (await board.get(DAY)).text
+    assert "Publier 2 tournées" in page
+    assert "Dépassé" not in page
+    await house.hear(order_cancelled(1))
+    page = (await board.get(DAY)).text
+    assert "la livraison C-0001 a été annulée" in page
+    assert page.count('<span class="badge bad">dépassée</span>') == 1
+    assert "Publier 1 tournée<" in page
+    address = f"/tableau/plans/{plan['id']}/publication"
+    answer = await board.post(address, data={"round_id": offered(page)})
+    assert answer.headers["location"] == f"{DAY}&fait=publication"
+    (round_,) = checked(await house.as_dispatcher().get("/v1/rounds"))["items"]
+    assert {stop["order_id"] for stop in round_["stops"]} == {order_id(2)}
+    page = (await board.get(DAY)).text
+    assert ("Dépassé" in page, "Publier" in page) == (True, False)
+
+
+async def test_what_changes_between_a_look_and_the_click_is_refused(house: House) -> None:
+    await two_rounds(house)
+    plan = await drafted(house)
+    board = await a_board(house)
+    page = (await board.get(DAY)).text
+    await house.hear(order_cancelled(1))
+    refused = await board.post(f"/tableau/plans/{plan['id']}/publication", data={"round_id": offered(page)})
+    assert (refused.status_code, "Publier 1 tournée<" in refused.text) == (409, True)
+    assert checked(await house.as_dispatcher().get("/v1/rounds"))["items"] == []
+
+
+async def test_a_draft_is_offered_without_what_another_plan_has_published(house: House) -> None:
+    await two_rounds(house)
+    first, second = await drafted(house), await drafted(house)
+    board = await a_board(house)
+    form = {"round_id": [first["rounds"][0]["id"]]}
+    await board.post(f"/tableau/plans/{first['id']}/publication", data=form)
+    page = (await board.get(DAY)).text
+    assert "Publier 1 tournée<" in page
+    answer = await board.post(f"/tableau/plans/{second['id']}/publication", data={"round_id": offered(page)})
+    assert answer.status_code == 303
+    assert len(checked(await house.as_dispatcher().get("/v1/rounds"))["items"]) == 2
+
+
+async def test_a_draft_whose_shift_is_gone_is_marked(house: House) -> None:
+    shift = (await furnish(house))["amel"]
+    await ordered(house, 1)
+    await drafted(house)
+    board = await a_board(house)
+    gone = await board.post(f"/tableau/vacations/{shift['id']}/suppression", data={"date": "2026-11-24"})
+    assert gone.status_code == 303
+    answer = await board.get(DAY)
+    assert answer.status_code == 200
+    assert "<strong>Amel</strong> : une vacation a changé" in answer.text
+    assert offered(answer.text) == []
+
+
+async def test_a_draft_whose_time_has_come_and_gone_is_marked(house: House) -> None:
+    await furnish(house)
+    await ordered(house, 1)
+    await drafted(house)
+    clock.set_now(at(14))
+    page = (await (await a_board(house)).get(DAY)).text
+    assert "(livraison C-0001) est passé depuis" in page
+    assert offered(page) == []
 
 
 async def test_a_move_is_made_or_refused_by_a_form(house: House) -> None:
