@@ -110,20 +110,18 @@ def list_rounds(view: View, wanted: RoundFilter, *, after: tuple[date, str] | No
 
 def list_plans(view: View, reach: Reach, day: date | None, *, before: str | None, limit: int) -> list[Plan]:
     """Return plans in which somebody with this reach has a part, the newest first."""
-    chosen = select(plans).order_by(plans.c.id.desc())
+    chosen = select(plans).order_by(plans.c.id.desc()).limit(limit)
     if day is not None:
         chosen = chosen.where(plans.c.day == day)
-    if before is not None:
-        chosen = chosen.where(plans.c.id < before)
     found: list[Plan] = []
-    # Who has a part in a plan is written inside it: read on until there are enough.
-    for row in view.execute(chosen):
-        plan = stored_plans.from_row(row)
-        if plan.concerns(reach):
-            found.append(plan)
-        if len(found) == limit:
+    # Who has a part in a plan is written inside it: read on, so many at a time, until there are enough.
+    while len(found) < limit:
+        rows = view.execute(chosen if before is None else chosen.where(plans.c.id < before)).all()
+        found += [plan for plan in map(stored_plans.from_row, rows) if plan.concerns(reach)]
+        if len(rows) < limit:
             break
-    return found
+        before = rows[-1].id
+    return found[:limit]
 
 
 def latest_plan(view: View, reach: Reach, day: date) -> Plan | None:

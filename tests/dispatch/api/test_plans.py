@@ -4,13 +4,19 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Executable
 
 from services.contracts.dispatch.v1.events_pb2 import DeliveryLeftOut, DeliveryPlanned, DeliveryWithdrawn
 from services.contracts.orders.v1 import events_pb2 as orders
 from services.dispatch.domain.delivery import DeliveryState
+from services.dispatch.domain.reach import Reach
+from services.dispatch.queries.rounds import list_plans
+from services.dispatch.use_cases.plans import request_plan
 from services.kit import clock
+from services.kit.database import View
 from tests.dispatch.builders import (
     CONTRACT,
+    NOW,
     TODAY,
     a_leg,
     a_told_visit,
@@ -373,6 +379,33 @@ async def test_plans_are_listed_newest_first(house: House) -> None:
     assert [plan["id"] for plan in page["items"]] == [plans[2]["id"], plans[1]["id"]]
     rest = checked(await dispatcher.get("/v1/plans", params={"cursor": page["next"]}))
     assert [plan["id"] for plan in rest["items"]] == [plans[0]["id"]]
+
+
+class CountingView(View):
+    """A view that keeps how many rows each statement gave."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.counts: list[int] = []
+
+    def execute(self, statement: Executable, parameters: Any = None) -> Any:
+        self.counts.append(len(self._view.execute(statement, parameters).all()))
+        return self._view.execute(statement, parameters)
+
+
+async def test_no_more_plans_are_read_at_a_time_than_are_shown(house: House) -> None:
+    with house.database.transaction() as tx:
+        ids = [
+            request_plan(tx, Reach(cooperative), TODAY, seconds=1, requested_by="Régie", at=NOW).id
+            for cooperative in ("loire", "erdre", "erdre", "loire", "erdre")
+        ]
+    with house.database.view() as view:
+        counting = CountingView(view)
+        found = list_plans(counting, Reach("loire"), TODAY, before=None, limit=2)
+        assert [plan.id for plan in found] == [ids[3], ids[0]]
+        assert counting.counts == [2, 2, 1]
+        assert [plan.id for plan in list_plans(view, Reach("loire"), TODAY, before=ids[3], limit=2)] == [ids[0]]
+        assert list_plans(view, Reach("sevre"), TODAY, before=None, limit=2) == []
 
 
 # The day itself ------------------------------------------------------------------------------------------------------
