@@ -100,6 +100,14 @@ async def test_a_refusal_is_told_on_the_board(house: House) -> None:
     assert "Tableau du" in refused.text
 
 
+async def test_couriers_for_whom_the_same_reason_holds_share_a_line(house: House) -> None:
+    await furnish(house, "erdre", "amel", "bastien")
+    await ordered(house, 1, legs=[a_leg(needs_trailer=True)])
+    await drafted(house)
+    page = (await (await a_board(house)).get(DAY)).text
+    assert page.count("<li><strong>Amel, Bastien</strong> : il manque une compétence ou un équipement</li>") == 1
+
+
 async def two_rounds(house: House) -> None:
     """Two orders at nine o'clock sharp, and two couriers to ride them."""
     await furnish(house, "erdre", "amel", "bastien")
