@@ -348,8 +348,7 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     replan = replans.get(tx, replan_id, reach, lock=True)
     if replan.accepted_at is not None:
         return replan
-    touched = [id_ for id_ in replan.seen if id_ in rounds.by_id(tx, replan.seen)]
-    before = rounds.by_id(tx, touched)
+    before = rounds.by_id(tx, replan.seen)
     known = deliveries.by_id(
         tx,
         {stop.delivery_id for round_ in before.values() for stop in round_.stops}
@@ -359,7 +358,7 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     free = [one.shift_id for one in replan.rounds if one.round_id is None]
     crew.lock_shifts(tx, free)
     crews = {one[0].id: one for one in crew.shifts_of_day(tx, replan.day, EVERYTHING)}
-    before = rounds.by_id(tx, touched, lock=True)
+    before = rounds.by_id(tx, before, lock=True)
     begins = [stop.starts_at for one in replan.rounds for stop in one.stops]
     shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
     _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), crews, shut)
