@@ -10,16 +10,18 @@ from google.protobuf.message import Message as ProtoMessage
 from services.contracts.dispatch.v1.events_pb2 import DeliveryCancelled, DeliveryPlanned, StopCompleted
 from services.dispatch import travel
 from services.dispatch.domain.courier import Bike, BikeTerms, Courier, CourierTerms, Point, Shift, ShiftTerms
-from services.dispatch.domain.errors import PlanStale, ShiftInUse
+from services.dispatch.domain.errors import PlanStale, ReplanStale, ShiftInUse
 from services.dispatch.domain.plan import Plan
 from services.dispatch.domain.reach import EVERYTHING, Reach
+from services.dispatch.domain.replan import ChangeKind, CourierLate, Happened, Replan
 from services.dispatch.domain.ride import Report, ReportKind
 from services.dispatch.domain.round import Round
+from services.dispatch.planning.replan import replan
 from services.dispatch.planning.solve import Steps, solve
 from services.dispatch.planning.translate import places, to_problem, to_rounds
 from services.dispatch.repository import crew, rounds
 from services.dispatch.use_cases import crew as crew_stories
-from services.dispatch.use_cases import moves, rides
+from services.dispatch.use_cases import moves, replans, rides
 from services.dispatch.use_cases import plans as stories
 from services.kit.database import Database
 from services.kit.errors import DomainError
@@ -85,6 +87,17 @@ def draft(database: Database) -> str:
 def publish(database: Database, plan_id: str) -> tuple[Round, ...]:
     with database.transaction() as tx:
         return stories.publish_plan(tx, plan_id, EVERYTHING, at=NOW)[1]
+
+
+def propose(database: Database, happened: Happened) -> Replan:
+    """Compute in this process how TODAY goes on, and keep that."""
+    with database.view() as view:
+        scene = replans.read_scene(view, TODAY, happened, EVERYTHING, PARIS, at=NOW)
+    ridden = travel.matrix(scene.day.places)
+    now = scene.remaining(ridden.seconds, ridden.metres)
+    found = replan(now.problem, now.plan, stop=None, prices=replans.PRICES[happened.strictness], facts=now.facts)
+    with database.transaction() as tx:
+        return replans.keep_proposal(tx, scene, found.plan, found.changes, requested_by="Régie")
 
 
 def at_once(*actions: Callable[[], object]) -> list[object]:
@@ -250,3 +263,29 @@ def test_a_round_withdrawn_while_a_report_comes_is_either_ridden_or_free(either_
         assert (after.state, len(completed)) in {("withdrawn", 0), ("under_way", 1)}
         if completed:
             break
+
+
+def test_a_readjustment_that_waited_for_another_of_the_same_round_is_stale(either_database: Database) -> None:
+    furnish(either_database, 2)
+    (round_,) = publish(either_database, draft(either_database))
+    hear(either_database, order_placed(3), amount_held(3))
+    first = propose(either_database, Happened())
+    second = propose(either_database, Happened(late=(CourierLate(round_.shift_id, 120),), with_new=False))
+    assert (len(first.of_kind(ChangeKind.ADDED)), len(second.of_kind(ChangeKind.RETIMED))) == (1, 2)
+    answers: list[object] = []
+
+    def accept_second() -> None:
+        try:
+            with either_database.transaction() as tx:
+                answers.append(replans.accept(tx, second.id, EVERYTHING, at=NOW))
+        except Exception as error:
+            answers.append(error)
+
+    waiting = threading.Thread(target=accept_second)
+    with either_database.transaction() as tx:
+        replans.accept(tx, first.id, EVERYTHING, at=NOW)
+        waiting.start()
+        waiting.join(1)
+        assert answers == []
+    waiting.join(30)
+    assert [type(answer) for answer in answers] == [ReplanStale]

@@ -60,6 +60,11 @@ def courier(view: View, courier_id: str, reach: Reach, *, pointer: str | None = 
     return courier_from_row(row)
 
 
+def couriers_by_id(view: View, ids: Collection[str]) -> dict[str, Courier]:
+    """Return those of these couriers that there are."""
+    return {row.id: courier_from_row(row) for row in view.execute(select(couriers).where(couriers.c.id.in_(list(ids))))}
+
+
 def courier_with_account(view: View, account: str) -> Courier | None:
     """Return who rides with this account, if anybody does."""
     row = view.execute(select(couriers).where(couriers.c.account == account)).one_or_none()

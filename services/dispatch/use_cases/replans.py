@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.dispatch import messages
 from services.dispatch.domain.closure import Closure, falling_in
-from services.dispatch.domain.courier import shift_print
+from services.dispatch.domain.courier import Courier, shift_print
 from services.dispatch.domain.delivery import Delivery, DeliveryState, Visit
 from services.dispatch.domain.errors import DeliveryNotFound, NothingToReadjust, OutOfBounds, ReplanStale, ShiftNotFound
 from services.dispatch.domain.events import DeliveryId, DeliveryPlanned, StopKind
@@ -361,7 +361,8 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     before = rounds.by_id(tx, before, lock=True)
     begins = [stop.starts_at for one in replan.rounds for stop in one.stops]
     shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
-    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), crews, shut)
+    riders = crew.couriers_by_id(tx, {round_.courier_id for round_ in before.values()})
+    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), riders, shut)
     changes = {change.delivery_id: change for change in replan.changes}
     proposed = {one.round_id: one for one in replan.rounds}
     plan_id = next(round_.plan_id for round_ in rounds.of_day(tx, replan.day, EVERYTHING))
@@ -428,22 +429,28 @@ def _require_as_seen(
     now: Mapping[str, Round],
     known: Mapping[DeliveryId, Delivery],
     free: Mapping[str, str],
-    crews: Mapping[str, ShiftWithCrew],
+    riders: Mapping[str, Courier],
     shut: Sequence[Closure],
 ) -> None:
     """Raise ReplanStale unless all that the proposal touches is as it was, and no site was closed since."""
-    prints = {id_: round_print(round_, known) for id_, round_ in now.items()}
+    prints = {
+        id_: round_print(round_, known)
+        for id_, round_ in now.items()
+        # One that was changed while we waited for its deliveries may have others, which are not known here.
+        if all(stop.delivery_id in known for stop in round_.stops)
+    }
     prints |= free
     prints |= {str(delivery.id): delivery_print(delivery) for delivery in known.values()}
+    references = {str(delivery.id): delivery.reference for delivery in known.values()}
     changed = []
     for id_, seen in replan.seen.items():
         if prints.get(id_) != seen:
             if id_ in now:
-                changed.append(f"la tournée de {crews[now[id_].shift_id][1].terms.name} a avancé ou changé")
-            elif id_ in crews:
-                changed.append("une vacation libre a changé ou n'est plus libre")
+                changed.append(f"la tournée de {riders[now[id_].courier_id].terms.name} a avancé ou changé")
+            elif id_ in references:
+                changed.append(f"la livraison {references[id_]} a changé")
             else:
-                changed.append(f"la livraison {known[DeliveryId.parse(id_)].reference} a changé")
+                changed.append("une vacation libre a changé ou n'est plus libre")
     stops = [(stop.delivery_id, stop.kind, stop.starts_at) for one in replan.rounds for stop in one.stops]
     for closure, delivery in falling_in(shut, stops, known):
         if closure.told_at >= replan.requested_at:

@@ -12,7 +12,7 @@ from services.dispatch.repository import instructions
 from services.kit import clock
 from services.kit.ids import new_id
 from tests.dispatch.builders import NOW, PARIS, TODAY, a_leg, amount_held, at, order_cancelled, order_id, order_placed
-from tests.dispatch.conftest import House, checked, drafted, furnish, ordered
+from tests.dispatch.conftest import House, checked, drafted, furnish, hire, ordered
 
 DAY = {"date": TODAY.isoformat()}
 ASSIGNMENTS = "/v1/me/assignments?date=2026-11-24"
@@ -55,6 +55,22 @@ async def proposed(house: House, **happened: Any) -> Any:
 
 async def accepted(house: House, replan: dict[str, Any]) -> Any:
     return checked(await house.as_dispatcher().post(f"/v1/replans/{replan['id']}/acceptance"))
+
+
+async def stale(house: House, replan: dict[str, Any]) -> str:
+    """Return why a proposal is not accepted any more."""
+    problem = checked(await house.as_dispatcher().post(f"/v1/replans/{replan['id']}/acceptance"), 409)
+    assert problem["code"] == "replan-stale"
+    return str(problem["detail"])
+
+
+async def taken_away(house: House, shift: dict[str, Any]) -> None:
+    answer = await house.as_dispatcher().delete(f"/v1/shifts/{shift['id']}", headers={"If-Match": "*"})
+    assert answer.status_code == 204, answer.text
+
+
+def loss_of(shift: dict[str, Any], since: datetime = NOW) -> dict[str, str]:
+    return {"shift_id": shift["id"], "since": since.isoformat()}
 
 
 def by_kind(replan: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -175,6 +191,25 @@ async def test_a_delivery_cancelled_meanwhile_refuses_an_old_proposal(house: Hou
     await house.hear(order_cancelled(9))
     problem = checked(await house.as_dispatcher().post(f"/v1/replans/{replan['id']}/acceptance"), 409)
     assert problem["code"] == "replan-stale"
+
+
+async def test_a_free_shift_taken_away_meanwhile_refuses_an_old_proposal(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    free = await hire(house, "erdre", "chloe")
+    replan = await proposed(house, lost=[loss_of(shift) for shift in shifts.values()])
+    assert {change["to_shift_id"] for change in by_kind(replan, "moved")} == {free["id"]}
+    await taken_away(house, free)
+    assert "une vacation libre a changé ou n'est plus libre" in await stale(house, replan)
+
+
+async def test_a_round_withdrawn_with_its_shift_meanwhile_refuses_an_old_proposal(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    replan = await proposed(house, lost=[loss_of(shifts["bastien"])])
+    (round_,) = checked(await house.as_courier("bastien").get(ASSIGNMENTS))["rounds"]
+    withdrawal = {"reason": "Malade."}
+    checked(await house.as_dispatcher().post(f"/v1/rounds/{round_['id']}/withdrawal", json=withdrawal))
+    await taken_away(house, shifts["bastien"])
+    assert "la tournée de Bastien a avancé ou changé" in await stale(house, replan)
 
 
 async def test_a_report_for_a_stop_that_was_taken_away_is_kept_without_effect(house: House) -> None:
