@@ -281,7 +281,7 @@ class ReplanNotFound(DomainError):
 
 
 class ReplanStale(DomainError):
-    """What the proposal was made from has changed."""
+    """What the proposal was made from has changed, or what it proposes is past."""
 
     code = "replan-stale"
     title = "Réajustement dépassé"

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from services.dispatch.domain.delivery import Delivery, DeliveryState
@@ -11,6 +11,9 @@ from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.ride import ADDED, RETIMED
 from services.dispatch.domain.round import BreakTaken, Round, Stop, StopState
+
+PATIENCE = timedelta(minutes=10)
+"""How long after a start that it proposes a readjustment can still be accepted: a dispatcher reads and calls first."""
 
 
 class Strictness(StrEnum):
@@ -149,6 +152,18 @@ class Replan:
     def of_kind(self, kind: ChangeKind) -> tuple[DeliveryChange, ...]:
         """Return the changes of one kind."""
         return tuple(change for change in self.changes if change.kind == kind)
+
+    def overdue(self, *, at: datetime) -> tuple[DeliveryId, ...]:
+        """Return the deliveries of which a stop that is changed should have begun longer ago than `PATIENCE`."""
+        return tuple(
+            change.delivery_id
+            for change in self.changes
+            if any(
+                stop.after is not None and stop.after + PATIENCE < at
+                for stop in change.stops
+                if change.kind is ChangeKind.MOVED or is_retimed(stop.before, stop.after)
+            )
+        )
 
     def accept(self, *, at: datetime) -> "Replan":
         """Note that it is done."""

@@ -343,7 +343,8 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     ------
     ReplanNotFound
     ReplanStale
-        When a round it touches, or a delivery or shift it brings in, is not as it was. Nothing changes.
+        When a round it touches, or a delivery or shift it brings in, is not as it was, or a start that it proposes is
+        past. Nothing changes.
     """
     replan = replans.get(tx, replan_id, reach, lock=True)
     if replan.accepted_at is not None:
@@ -362,7 +363,7 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     begins = [stop.starts_at for one in replan.rounds for stop in one.stops]
     shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
     riders = crew.couriers_by_id(tx, {round_.courier_id for round_ in before.values()})
-    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), riders, shut)
+    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), riders, shut, at=at)
     changes = {change.delivery_id: change for change in replan.changes}
     proposed = {one.round_id: one for one in replan.rounds}
     plan_id = next(round_.plan_id for round_ in rounds.of_day(tx, replan.day, EVERYTHING))
@@ -431,8 +432,12 @@ def _require_as_seen(
     free: Mapping[str, str],
     riders: Mapping[str, Courier],
     shut: Sequence[Closure],
+    *,
+    at: datetime,
 ) -> None:
-    """Raise ReplanStale unless all that the proposal touches is as it was, and no site was closed since."""
+    """Raise ReplanStale unless all that the proposal touches is as it was, its starts are still to come and no site was
+    closed since.
+    """
     prints = {
         id_: round_print(round_, known)
         for id_, round_ in now.items()
@@ -451,6 +456,8 @@ def _require_as_seen(
                 changed.append(f"la livraison {references[id_]} a changé")
             else:
                 changed.append("une vacation libre a changé ou n'est plus libre")
+    overdue = replan.overdue(at=at)
+    changed += [f"l'heure proposée pour la livraison {known[id_].reference} est passée" for id_ in overdue]
     stops = [(stop.delivery_id, stop.kind, stop.starts_at) for one in replan.rounds for stop in one.stops]
     for closure, delivery in falling_in(shut, stops, known):
         if closure.told_at >= replan.requested_at:

@@ -212,6 +212,19 @@ async def test_a_round_withdrawn_with_its_shift_meanwhile_refuses_an_old_proposa
     assert "la tournée de Bastien a avancé ou changé" in await stale(house, replan)
 
 
+async def test_a_proposal_is_accepted_until_shortly_after_its_first_start_and_no_more(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    replan = await proposed(house, lost=[loss_of(shifts["bastien"])])
+    starts = [datetime.fromisoformat(stop["after"]) for change in replan["changes"] for stop in change["stops"]]
+    clock.set_now(max(starts) + timedelta(minutes=11))
+    told = await stale(house, replan)
+    assert "l'heure proposée pour la livraison C-000" in told
+    assert "demandez une nouvelle proposition" in told
+    assert {stop["state"] for stop in await stops_of(house, "bastien")} == {"to_do"}
+    clock.set_now(min(starts) + timedelta(minutes=9))
+    await accepted(house, replan)
+
+
 async def test_a_report_for_a_stop_that_was_taken_away_is_kept_without_effect(house: House) -> None:
     shifts = await two_rounds(house, 4)
     stops = await stops_of(house, "bastien")

@@ -9,9 +9,12 @@ from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.reach import EVERYTHING, NOTHING, Reach
 from services.dispatch.domain.replan import (
+    ChangeKind,
+    DeliveryChange,
     Happened,
     Replan,
     RoundProposed,
+    StopChange,
     StopProposed,
     is_retimed,
     readjusted,
@@ -151,3 +154,17 @@ def test_a_proposal_is_its_authors_cooperatives_and_the_administrations() -> Non
     assert asked_by_the_administration.concerns(EVERYTHING)
     assert not asked_by_the_administration.concerns(Reach("erdre"))
     assert not asked_by_the_administration.concerns(NOTHING)
+
+
+def test_a_proposal_is_overdue_when_a_start_that_it_changes_is_long_past() -> None:
+    same = StopChange(StopKind.PICKUP, at(8), at(8))
+    later = StopChange(StopKind.DROP, at(9), at(9, 30))
+    retimed = DeliveryChange(ONE, ChangeKind.RETIMED, "shift", "shift", (same, later), "saves")
+    replan = Replan("id", TODAY, "erdre", "regie", NOW, Happened(), (), (retimed,), 0, {})
+    assert replan.overdue(at=at(9, 40)) == ()
+    assert replan.overdue(at=at(9, 41)) == (ONE,)
+    moved = replace(retimed, kind=ChangeKind.MOVED, to_shift="other")
+    assert replace(replan, changes=(moved,)).overdue(at=at(8, 11)) == (ONE,)  # somebody else would begin it at 8
+    out = (StopChange(StopKind.PICKUP, at(8), None), StopChange(StopKind.DROP, at(9), None))
+    dropped = replace(retimed, kind=ChangeKind.DROPPED, to_shift=None, stops=out)
+    assert replace(replan, changes=(dropped,)).overdue(at=at(12)) == ()
