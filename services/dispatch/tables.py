@@ -90,6 +90,8 @@ shifts = Table(
     Column("end", JSON, nullable=False),
     Column("version", Integer, nullable=False),
     Column("breaks", JSON, nullable=False, server_default="[]"),
+    # Null as long as it is ridden as agreed.
+    Column("lost_since", UtcDateTime),
     CheckConstraint("starts_at < ends_at", name="lasts"),
 )
 Index("shifts_by_day", shifts.c.day, shifts.c.cooperative_id, shifts.c.id)

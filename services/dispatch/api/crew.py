@@ -262,7 +262,7 @@ class BreakOut(BaseModel):
 
 
 class ShiftOut(BaseModel):
-    """A shift."""
+    """A shift. From `lost_since` on nobody rides it, as an accepted readjustment says; null while it is ridden."""
 
     id: str
     cooperative_id: str
@@ -274,6 +274,7 @@ class ShiftOut(BaseModel):
     start: PointOut
     end: PointOut
     breaks: list[BreakOut]
+    lost_since: datetime | None
 
     @classmethod
     def of(cls, shift: Shift) -> Self:
@@ -293,6 +294,7 @@ class ShiftOut(BaseModel):
                 BreakOut(window_start=rest.window_start, window_end=rest.window_end, length_seconds=rest.length_seconds)
                 for rest in terms.breaks
             ],
+            lost_since=shift.lost_since,
         )
 
 
@@ -475,6 +477,15 @@ def crew_router(zone: ZoneInfo) -> APIRouter:
         known = crew.shift(tx, shift_id, reach_of(caller), lock=True)
         check_if_match(request, _etag(known))
         use_cases.cancel_shift(tx, known)
+
+    @router.delete("/v1/shifts/{shift_id}/loss", response_model=ShiftOut)
+    def ride_again(shift_id: str, caller: Writer, tx: Tx) -> Response:
+        """Let a shift be ridden again that was lost: plans and readjustments offer it. Doing it twice is harmless.
+
+        What was taken out of its round stays where it is until the day is readjusted again.
+        """
+        ridden = use_cases.ride_again(tx, crew.shift(tx, shift_id, reach_of(caller), lock=True))
+        return _json(ShiftOut.of(ridden), ridden)
 
     return router
 

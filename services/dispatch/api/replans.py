@@ -177,7 +177,8 @@ def replan_router(propose: Propose) -> APIRouter:
     def accept_replan(replan_id: str, caller: Writer, tx: Tx, now: Now) -> ReplanOut:
         """Change the published rounds as proposed; couriers see it at their next poll. Doing it twice is harmless.
 
-        409 when something it touches has changed since or a start it proposes is past, with what; then nothing changes.
+        A shift told as lost stays lost until it is said to be ridden again. 409 when something it touches has changed
+        since or a start it proposes is past, with what; then nothing changes.
         """
         reach = reach_of(caller)
         return _shown(tx, accept(tx, replan_id, reach, at=now), reach)

@@ -236,12 +236,15 @@ class ShiftTerms:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A working time as it was agreed."""
+    """A working time as it was agreed. From `lost_since` on nobody rides it: its round goes on until then, and a free
+    one is not offered at all.
+    """
 
     id: str
     cooperative_id: str
     terms: ShiftTerms
     version: int = 1
+    lost_since: datetime | None = None
 
 
 def shift_print(shift: Shift, courier: Courier, bike: Bike) -> str:

@@ -165,6 +165,14 @@ class Replan:
             )
         )
 
+    def sends(self, shift_id: str, *, since: datetime) -> bool:
+        """Return whether a delivery comes into a shift of which a stop begins then or later."""
+        return any(
+            change.to_shift == shift_id != change.from_shift
+            and any(stop.after is not None and stop.after >= since for stop in change.stops)
+            for change in self.changes
+        )
+
     def accept(self, *, at: datetime) -> "Replan":
         """Note that it is done."""
         return replace(self, accepted_at=at)

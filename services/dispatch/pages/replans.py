@@ -25,7 +25,8 @@ from services.dispatch.domain.round import RoundState
 from services.dispatch.pages import pages
 from services.dispatch.queries.board import read_board
 from services.dispatch.queries.replans import told
-from services.dispatch.repository import replans
+from services.dispatch.repository import crew, replans
+from services.dispatch.use_cases import crew as crew_stories
 from services.dispatch.use_cases.access import reach_of
 from services.dispatch.use_cases.replans import accept
 from services.kit.database import Database, View
@@ -74,6 +75,14 @@ class ReplanForm(BaseModel):
     strictness: Strictness = Strictness.MEASURED
 
 
+class DayForm(BaseModel):
+    """The day to come back to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    date: date
+
+
 class FormFault(DomainError):
     """A form says only half of something."""
 
@@ -114,6 +123,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             day=day,
             rows=open_rows,
             sites=sorted(sites.items(), key=lambda both: both[1]),
+            lost=[row for row in board.rows if row.shift.lost_since],
             new=sum(waiting.delivery.state is DeliveryState.PLANNABLE for waiting in board.waiting),
             strictness=STRICTNESS,
             **{"refusal": "", "given": ReplanForm(date=day, with_new=True), **more},
@@ -170,6 +180,20 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             with database.view() as view:
                 return ask(request, view, form.date, reach, refusal=refusal.detail, given=form, status=409)
         return RedirectResponse(f"/tableau/reajustement/{replan.id}", status_code=303)
+
+    @router.post("/tableau/reajustement/vacations/{shift_id}/reprise")
+    def ride_again(
+        request: Request, shift_id: str, caller: Writer, database: OwnDatabase, form: Annotated[DayForm, Form()]
+    ) -> Response:
+        """Let a shift that was lost be ridden again."""
+        reach = reach_of(caller)
+        try:
+            with database.transaction() as tx:
+                crew_stories.ride_again(tx, crew.shift(tx, shift_id, reach, lock=True))
+        except DomainError as refusal:
+            with database.view() as view:
+                return ask(request, view, form.date, reach, refusal=refusal.detail, status=409)
+        return RedirectResponse(f"/tableau/reajustement?date={form.date}", status_code=303)
 
     @router.get("/tableau/reajustement/{replan_id}")
     def read_proposal(request: Request, replan_id: str, caller: Reader, view: ReadView) -> HTMLResponse:

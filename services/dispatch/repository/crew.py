@@ -165,7 +165,8 @@ ShiftWithCrew = tuple[Shift, Courier, Bike]
 
 
 def free_shifts(view: View, day: date, *, shift_ids: Collection[str] | None = None) -> list[ShiftWithCrew]:
-    """Return the day's shifts that no published round occupies, of active couriers on active bikes, by id.
+    """Return the day's shifts that no published round occupies and that are not lost, of active couriers on active
+    bikes, by id.
 
     `shift_ids` looks for these alone.
     """
@@ -174,6 +175,7 @@ def free_shifts(view: View, day: date, *, shift_ids: Collection[str] | None = No
         shifts.c.id.not_in(
             select(rounds.c.occupied_shift_id).where(rounds.c.day == day, rounds.c.occupied_shift_id.is_not(None))
         ),
+        shifts.c.lost_since.is_(None),
         couriers.c.is_active,
         bikes.c.is_active,
     )
@@ -331,7 +333,7 @@ def shift_from_row(row: Row[Any]) -> Shift:
         _POINT.validate_python(row.end),
         _BREAKS.validate_python(row.breaks),
     )
-    return Shift(row.id, row.cooperative_id, terms, row.version)
+    return Shift(row.id, row.cooperative_id, terms, row.version, row.lost_since)
 
 
 def _shift_values(shift: Shift) -> dict[str, Any]:
@@ -345,6 +347,7 @@ def _shift_values(shift: Shift) -> dict[str, Any]:
         "start": _POINT.dump_python(terms.start),
         "end": _POINT.dump_python(terms.end),
         "breaks": _BREAKS.dump_python(terms.breaks, mode="json"),
+        "lost_since": shift.lost_since,
         "version": shift.version,
     }
 

@@ -92,17 +92,33 @@ def agree_shift(tx: Transaction, reach: Reach, terms: ShiftTerms) -> Shift:
 
 
 def change_shift(tx: Transaction, known: Shift, terms: ShiftTerms) -> Shift:
-    """Change a shift that no published round occupies; drafts that use it become stale. Raises as `agree_shift`,
-    and ShiftInUse.
+    """Change a shift that no published round occupies; drafts that use it become stale. One that was lost is agreed
+    anew, and ridden. Raises as `agree_shift`, and ShiftInUse.
     """
     _check_free(tx, known)
     reach = Reach(known.cooperative_id)
     courier = crew.courier(tx, terms.courier_id, reach, pointer="/courier_id", lock=True)
     bike = crew.bike(tx, terms.bike_id, reach, pointer="/bike_id", lock=True)
-    changed = replace(known, terms=terms, version=known.version + 1)
+    changed = replace(known, terms=terms, version=known.version + 1, lost_since=None)
     agree(changed, courier, bike, crew.shifts_beside(tx, terms))
     crew.save_shift(tx, changed)
     return changed
+
+
+def lose_shift(tx: Transaction, known: Shift, since: datetime) -> Shift:
+    """Keep that nobody rides a shift from then on; its round stays as it is."""
+    lost = replace(known, version=known.version + 1, lost_since=since)
+    crew.save_shift(tx, lost)
+    return lost
+
+
+def ride_again(tx: Transaction, known: Shift) -> Shift:
+    """Let a shift that was lost be ridden again; its round stays as it is. Doing it twice is harmless."""
+    if known.lost_since is None:
+        return known
+    ridden = replace(known, version=known.version + 1, lost_since=None)
+    crew.save_shift(tx, ridden)
+    return ridden
 
 
 def cancel_shift(tx: Transaction, known: Shift) -> None:

@@ -19,6 +19,7 @@ from services.dispatch.domain.replan import (
     Happened,
     Replan,
     RoundProposed,
+    ShiftLost,
     StopChange,
     StopProposed,
     Strictness,
@@ -49,6 +50,7 @@ from services.dispatch.planning.remaining import (
 from services.dispatch.planning.translate import Place, to_rounds
 from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, replans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
+from services.dispatch.use_cases.crew import lose_shift
 from services.dispatch.use_cases.plans import Day, free_prints, read_limits
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
@@ -73,7 +75,8 @@ _OPEN = (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
 class Scene:
     """A published day as it was read: its rounds that may be changed, and all that they are made of.
 
-    Its rounds keep to the day's closures; `sudden` are those that they do not keep to.
+    Its rounds keep to the day's closures; `sudden` are those that they do not keep to. `lost` are the shifts that
+    nobody rides any more, as is told now or was accepted before.
     """
 
     day: Day
@@ -81,6 +84,7 @@ class Scene:
     happened: Happened
     reach: Reach
     now: datetime
+    lost: tuple[ShiftLost, ...] = ()
     sudden: tuple[Closure, ...] = ()
 
     def remaining(self, travel_seconds: Matrix, travel_metres: Matrix) -> Remaining:
@@ -190,7 +194,7 @@ class Scene:
 
     def _events(self, where: Mapping[Place, int]) -> list[Event]:
         events: list[Event] = []
-        for lost in self.happened.lost:
+        for lost in self.lost:
             since = self.seconds(lost.since)
             is_now = since <= max(
                 self.seconds(self.now), self.seconds(self.day.shifts[lost.shift_id][0].terms.starts_at)
@@ -231,12 +235,15 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
         id_: one for id_, one in new.items() if any(reach.covers(holder) for holder in holders.get(one.contract_id, ()))
     }
     ridden = {round_.shift_id for round_ in found}
-    shifts = {one[0].id: one for one in crew.shifts_of_day(view, day, reach) if one[0].id in ridden}
+    known_shifts = {one[0].id: one for one in crew.shifts_of_day(view, day, reach)}
+    shifts = {id_: one for id_, one in known_shifts.items() if id_ in ridden}
     shifts |= {one[0].id: one for one in free}
+    lost = {id_: since for id_, (shift, _, _) in known_shifts.items() if (since := shift.lost_since)}
     named = [("lost", one.shift_id) for one in happened.lost] + [("late", one.shift_id) for one in happened.late]
     for what, shift_id in named:
-        if shift_id not in shifts:
+        if shift_id not in shifts and shift_id not in lost:
             raise ShiftNotFound(shift_id, f"/{what}")
+    lost |= {one.shift_id: one.since for one in happened.lost}
     if any(not 0 < late.minutes <= MOST_LATE_MINUTES for late in happened.late):
         raise OutOfBounds("Un retard va de 1 à 600 minutes.", pointer="/late")
     if any(shut.until <= at for shut in happened.shut):
@@ -270,6 +277,7 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
         happened,
         reach,
         at,
+        tuple(ShiftLost(id_, since) for id_, since in lost.items() if id_ in shifts),
         tuple(one for one in shut if one.id in sudden),
     )
 
@@ -337,14 +345,16 @@ def keep_proposal(tx: Transaction, scene: Scene, plan: Plan, changes: Changes, *
 
 
 def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Replan:
-    """Change the published rounds as proposed, all of them or none, and say so. Doing it twice is harmless.
+    """Change the published rounds as proposed, all of them or none, and say so; shifts that nobody rides stay lost.
+
+    Doing it twice is harmless.
 
     Raises
     ------
     ReplanNotFound
     ReplanStale
-        When a round it touches, or a delivery or shift it brings in, is not as it was, or a start that it proposes is
-        past. Nothing changes.
+        When a round it touches, or a delivery or shift it brings in, is not as it was, a shift it brings something to
+        is lost, or a start that it proposes is past. Nothing changes.
     """
     replan = replans.get(tx, replan_id, reach, lock=True)
     if replan.accepted_at is not None:
@@ -357,13 +367,15 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
         lock=True,
     )
     free = [one.shift_id for one in replan.rounds if one.round_id is None]
-    crew.lock_shifts(tx, free)
+    lost = {one.shift_id: one.since for one in replan.happened.lost}
+    crew.lock_shifts(tx, [*free, *lost, *(round_.shift_id for round_ in before.values())])
     crews = {one[0].id: one for one in crew.shifts_of_day(tx, replan.day, EVERYTHING)}
     before = rounds.by_id(tx, before, lock=True)
     begins = [stop.starts_at for one in replan.rounds for stop in one.stops]
     shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
     riders = crew.couriers_by_id(tx, {round_.courier_id for round_ in before.values()})
-    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), riders, shut, at=at)
+    out = {id_: since for id_, (shift, _, _) in crews.items() if (since := shift.lost_since)} | lost
+    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), riders, out, shut, at=at)
     changes = {change.delivery_id: change for change in replan.changes}
     proposed = {one.round_id: one for one in replan.rounds}
     plan_id = next(round_.plan_id for round_ in rounds.of_day(tx, replan.day, EVERYTHING))
@@ -392,6 +404,8 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
         rounds.touch(tx, round_.courier_id, round_.day)
     for change in replan.changes:
         _leave_out(tx, known[change.delivery_id], change, at)
+    for shift_id in lost.keys() & crews.keys():
+        lose_shift(tx, crews[shift_id][0], lost[shift_id])
     replan = replan.accept(at=at)
     replans.save(tx, replan)
     return replan
@@ -431,12 +445,13 @@ def _require_as_seen(
     known: Mapping[DeliveryId, Delivery],
     free: Mapping[str, str],
     riders: Mapping[str, Courier],
+    lost: Mapping[str, datetime],
     shut: Sequence[Closure],
     *,
     at: datetime,
 ) -> None:
-    """Raise ReplanStale unless all that the proposal touches is as it was, its starts are still to come and no site was
-    closed since.
+    """Raise ReplanStale unless all that the proposal touches is as it was, its starts are still to come, and no site
+    was closed and no shift lost since.
     """
     prints = {
         id_: round_print(round_, known)
@@ -456,6 +471,11 @@ def _require_as_seen(
                 changed.append(f"la livraison {references[id_]} a changé")
             else:
                 changed.append("une vacation libre a changé ou n'est plus libre")
+    changed += [
+        f"{riders[round_.courier_id].terms.name} ne roule plus"
+        for round_ in now.values()
+        if round_.shift_id in lost and replan.sends(round_.shift_id, since=lost[round_.shift_id])
+    ]
     overdue = replan.overdue(at=at)
     changed += [f"l'heure proposée pour la livraison {known[id_].reference} est passée" for id_ in overdue]
     stops = [(stop.delivery_id, stop.kind, stop.starts_at) for one in replan.rounds for stop in one.stops]

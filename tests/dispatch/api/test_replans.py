@@ -12,7 +12,7 @@ from services.dispatch.repository import instructions
 from services.kit import clock
 from services.kit.ids import new_id
 from tests.dispatch.builders import NOW, PARIS, TODAY, a_leg, amount_held, at, order_cancelled, order_id, order_placed
-from tests.dispatch.conftest import House, checked, drafted, furnish, hire, ordered
+from tests.dispatch.conftest import House, a_shift, checked, drafted, furnish, hire, ordered
 
 DAY = {"date": TODAY.isoformat()}
 ASSIGNMENTS = "/v1/me/assignments?date=2026-11-24"
@@ -223,6 +223,62 @@ async def test_a_proposal_is_accepted_until_shortly_after_its_first_start_and_no
     assert {stop["state"] for stop in await stops_of(house, "bastien")} == {"to_do"}
     clock.set_now(min(starts) + timedelta(minutes=9))
     await accepted(house, replan)
+
+
+async def test_who_is_lost_gets_no_work_back_until_told_to_ride_again(house: House) -> None:
+    shifts = await two_rounds(house)
+    await accepted(house, await proposed(house, lost=[loss_of(shifts["bastien"])]))
+    await house.hear(order_placed(9, a_leg(pickup="musée", drop="jardin")), amount_held(9))
+    # Nobody says of bastien again what was accepted: neither readjustments nor plans offer his shift.
+    replan = await proposed(house, lost=[loss_of(shifts["amel"])])
+    assert (len(by_kind(replan, "dropped")), by_kind(replan, "moved")) == (4, [])
+    assert (await drafted(house))["rounds"] == []
+    # Whoever does say it again is understood.
+    both = [loss_of(shift) for shift in shifts.values()]
+    assert len(by_kind(await proposed(house, lost=both), "dropped")) == 4
+
+    dispatcher, address = house.as_dispatcher(), f"/v1/shifts/{shifts['bastien']['id']}"
+    assert checked(await dispatcher.get(address))["lost_since"] == "2026-11-23T16:00:00Z"
+    assert (await house.as_dispatcher("loire").delete(f"{address}/loss")).status_code == 404
+    for _ in range(2):
+        assert checked(await dispatcher.delete(f"{address}/loss"))["lost_since"] is None
+    assert [round_["shift_id"] for round_ in (await drafted(house))["rounds"]] == [shifts["bastien"]["id"]]
+    replan = await proposed(house, lost=[loss_of(shifts["amel"])])
+    assert {change["to_shift_id"] for change in by_kind(replan, "moved")} == {shifts["bastien"]["id"]}
+
+
+async def test_a_lost_shift_that_is_agreed_anew_is_ridden(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    bastien = shifts["bastien"]
+    await accepted(house, await proposed(house, lost=[loss_of(bastien)]))
+    again = a_shift(bastien["courier_id"], bastien["bike_id"])
+    path, version = f"/v1/shifts/{bastien['id']}", {"If-Match": "*"}
+    assert checked(await house.as_dispatcher().put(path, json=again, headers=version))["lost_since"] is None
+
+
+async def test_a_round_under_way_that_is_lost_is_not_sent_on(house: House) -> None:
+    shifts = await two_rounds(house)
+    (first, *_) = await stops_of(house, "bastien")
+    started_at = datetime.fromisoformat(first["starts_at"])
+    clock.set_now(started_at)
+    await report(house, "bastien", first, "complete", started_at)
+    await accepted(house, await proposed(house, lost=[loss_of(shifts["bastien"], started_at)]))
+    replan = await proposed(house, lost=[loss_of(shifts["amel"], started_at)])
+    assert by_kind(replan, "moved") == []
+    assert [change["from_shift_id"] for change in by_kind(replan, "aboard")] == [shifts["bastien"]["id"]]
+
+
+async def test_a_proposal_that_gives_work_to_a_shift_lost_since_is_stale(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    (first, _) = await stops_of(house, "bastien")
+    started_at = datetime.fromisoformat(first["starts_at"])
+    clock.set_now(started_at)
+    await report(house, "bastien", first, "complete", started_at)
+    replan = await proposed(house, lost=[loss_of(shifts["amel"], started_at)])
+    assert {change["to_shift_id"] for change in by_kind(replan, "moved")} == {shifts["bastien"]["id"]}
+    # All that bastien still has is aboard: his round itself does not change.
+    await accepted(house, await proposed(house, lost=[loss_of(shifts["bastien"], started_at)], with_new=False))
+    assert "Bastien ne roule plus" in await stale(house, replan)
 
 
 async def test_a_report_for_a_stop_that_was_taken_away_is_kept_without_effect(house: House) -> None:

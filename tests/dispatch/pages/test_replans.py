@@ -4,12 +4,14 @@ from typing import Any
 
 from playwright.async_api import expect
 
-from tests.dispatch.api.test_replans import two_rounds
-from tests.dispatch.builders import a_leg, amount_held, order_placed
-from tests.dispatch.conftest import House
+from tests.dispatch.api.test_replans import loss_of, proposed, two_rounds
+from tests.dispatch.builders import a_leg, amount_held, order_id, order_placed
+from tests.dispatch.conftest import House, hire
 from tests.dispatch.pages.conftest import OpenAs
+from tests.dispatch.pages.test_board import in_session
 
 BOARD = "/tableau?date=2026-11-24"
+FORM = "/tableau/reajustement?date=2026-11-24"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 
 
@@ -58,3 +60,24 @@ async def test_a_day_without_published_rounds_says_what_to_do(house: House, open
     house.as_dispatcher()
     page = await open_as("regie-erdre", "/tableau/reajustement?date=2026-11-24", java_script_enabled=False)
     await expect(page.get_by_text("calculez et publiez d'abord un plan")).to_be_visible()
+
+
+async def test_who_rides_no_more_is_told_and_called_back_by_a_form(house: House) -> None:
+    await two_rounds(house, 2)
+    chloe = await hire(house, "erdre", "chloe")
+    pinned = [f"{order_id(number)}-1" for number in (1, 2)]
+    replan = await proposed(house, lost=[loss_of(chloe)], pinned=pinned)
+    board = in_session(house, "regie-erdre")
+    proposal = f"/tableau/reajustement/{replan['id']}"
+    page = (await board.get(proposal)).text
+    # Nothing else changes, and yet there is something to accept.
+    assert "Rien n'a besoin de changer." in page.replace("&#39;", "'")
+    assert "Accepter et prévenir les coursiers" in page
+    assert (await board.post(proposal)).status_code == 303
+    assert "Chloe ne roule plus :" in (await board.get(FORM)).text
+    assert "ne roule plus</span>" in (await board.get(BOARD)).text
+    answer = await board.post(f"/tableau/reajustement/vacations/{chloe['id']}/reprise", data={"date": "2026-11-24"})
+    assert (answer.status_code, answer.headers["location"]) == (303, FORM)
+    assert "Chloe ne roule plus" not in (await board.get(FORM)).text
+    gone = await board.post("/tableau/reajustement/vacations/nonsense/reprise", data={"date": "2026-11-24"})
+    assert (gone.status_code, 'role="alert"' in gone.text) == (409, True)
