@@ -53,6 +53,7 @@ class Replanner:
         ridden = self._roads.matrix(scene.day.places)
         try:
             now = scene.remaining(ridden.seconds, ridden.metres)
+            so_far = scene.so_far(ridden.seconds, ridden.metres)
             asked = Asked(
                 now.problem,
                 now.plan,
@@ -71,7 +72,7 @@ class Replanner:
             raise ReplanFailed("La proposition calculée n'était pas réalisable ; rien n'est changé. Réessayez.")
         with database.transaction() as tx:
             keep_distances(tx, scene.day, ridden.metres, ridden.estimated)
-            return keep_proposal(tx, scene, found.plan, found.changes, requested_by=requested_by)
+            return keep_proposal(tx, scene, found.plan, found.changes, so_far, requested_by=requested_by)
 
     def stop(self) -> None:
         """End the searching process."""

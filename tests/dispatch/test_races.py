@@ -95,9 +95,10 @@ def propose(database: Database, happened: Happened) -> Replan:
         scene = replans.read_scene(view, TODAY, happened, EVERYTHING, PARIS, at=NOW)
     ridden = travel.matrix(scene.day.places)
     now = scene.remaining(ridden.seconds, ridden.metres)
+    so_far = scene.so_far(ridden.seconds, ridden.metres)
     found = replan(now.problem, now.plan, stop=None, prices=replans.PRICES[happened.strictness], facts=now.facts)
     with database.transaction() as tx:
-        return replans.keep_proposal(tx, scene, found.plan, found.changes, requested_by="Régie")
+        return replans.keep_proposal(tx, scene, found.plan, found.changes, so_far, requested_by="Régie")
 
 
 def at_once(*actions: Callable[[], object]) -> list[object]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -92,6 +92,17 @@ class RoundProposed:
 
 
 @dataclass(frozen=True, slots=True)
+class SoFar:
+    """What was ridden of a round, as the day is planned with: up to the last stop that is done, or that was begun."""
+
+    seconds: int
+    metres: int
+
+
+UNRIDDEN = SoFar(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class StopChange:
     """When a stop begins: as published and as proposed; None where it is in no round."""
 
@@ -131,7 +142,9 @@ class DeliveryChange:
 
 @dataclass(frozen=True, slots=True)
 class Replan:
-    """What was asked and what is proposed. `seen` are prints of what it touches, by round, delivery or free shift."""
+    """What was asked and what is proposed. `seen` are prints of what it touches, by round, delivery or free shift;
+    `ridden` is what of these rounds was ridden, by round.
+    """
 
     id: str
     day: date
@@ -143,6 +156,7 @@ class Replan:
     changes: tuple[DeliveryChange, ...]
     kept: int
     seen: Mapping[str, str]
+    ridden: Mapping[str, SoFar] = field(default_factory=dict)
     accepted_at: datetime | None = None
 
     def concerns(self, reach: Reach) -> bool:
@@ -202,12 +216,14 @@ def readjusted(
     leaving: frozenset[DeliveryId],
     deliveries: Mapping[DeliveryId, Delivery],
     make_id: Callable[[], str],
+    so_far: SoFar = UNRIDDEN,
     *,
     at: datetime,
 ) -> Round:
     """Return a published round as proposed: its stops keep their ids, those of `leaving` deliveries are taken out.
 
     What has ended or begun, and what is aboard of a shift that is lost, stays where it is, before what is to be done.
+    Travel is what was ridden `so_far` and what remains.
     """
     wanted = {(stop.delivery_id, stop.kind): stop for stop in (proposed.stops if proposed else ())}
     old = {(stop.delivery_id, stop.kind): stop for stop in round_.stops}
@@ -222,9 +238,10 @@ def readjusted(
     stops = _loaded((*staying, *to_do, *out), deliveries)
     return round_.readjust(
         stops,
+        starts_at=proposed.starts_at if proposed and round_.started_at is None else round_.starts_at,
         ends_at=proposed.ends_at if proposed else max([stop.leaves_at for stop in staying], default=round_.ends_at),
-        travel_seconds=proposed.travel_seconds if proposed else 0,
-        travel_metres=proposed.travel_metres if proposed else 0,
+        travel_seconds=so_far.seconds + (proposed.travel_seconds if proposed else 0),
+        travel_metres=so_far.metres + (proposed.travel_metres if proposed else 0),
         breaks=_breaks(round_, proposed, at),
         at=at,
     )

@@ -161,6 +161,7 @@ class Round:
         self,
         stops: tuple[Stop, ...],
         *,
+        starts_at: datetime,
         ends_at: datetime,
         travel_seconds: int,
         travel_metres: int,
@@ -169,7 +170,7 @@ class Round:
     ) -> "Round":
         """Ride on through these stops; one that was closed is open again where there is something to do.
 
-        One of which nothing is left is closed, or withdrawn if nothing was ridden.
+        One of which nothing is left is closed, or withdrawn if nothing was ridden. Times and travel are of all of it.
         """
         assert self.state in (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
         changed = replace(
@@ -177,6 +178,7 @@ class Round:
             stops=stops,
             state=RoundState.UNDER_WAY if self.state is RoundState.CLOSED else self.state,
             closed_at=None,
+            starts_at=starts_at,
             ends_at=ends_at,
             travel_seconds=travel_seconds,
             travel_metres=travel_metres,

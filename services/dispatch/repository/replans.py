@@ -1,6 +1,6 @@
 """Readjustments, whole, as one document each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -8,7 +8,7 @@ from sqlalchemy import Row, insert, select, update
 
 from services.dispatch.domain.errors import ReplanNotFound
 from services.dispatch.domain.reach import Reach
-from services.dispatch.domain.replan import DeliveryChange, Happened, Replan, RoundProposed
+from services.dispatch.domain.replan import DeliveryChange, Happened, Replan, RoundProposed, SoFar
 from services.dispatch.tables import replans
 from services.kit.database import Transaction, View
 
@@ -22,6 +22,7 @@ class _Content:
     changes: tuple[DeliveryChange, ...]
     kept: int
     seen: dict[str, str]
+    ridden: dict[str, SoFar] = field(default_factory=dict)
 
 
 _CONTENT = TypeAdapter(_Content)
@@ -29,7 +30,7 @@ _CONTENT = TypeAdapter(_Content)
 
 def add(tx: Transaction, new: Replan) -> None:
     """Keep a proposal."""
-    content = _Content(new.happened, new.rounds, new.changes, new.kept, dict(new.seen))
+    content = _Content(new.happened, new.rounds, new.changes, new.kept, dict(new.seen), dict(new.ridden))
     tx.execute(
         insert(replans).values(
             id=new.id,
@@ -70,5 +71,6 @@ def _from_row(row: Row[Any]) -> Replan:
         changes=content.changes,
         kept=content.kept,
         seen=content.seen,
+        ridden=content.ridden,
         accepted_at=row.accepted_at,
     )

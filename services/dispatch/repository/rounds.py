@@ -105,6 +105,7 @@ def readjust(tx: Transaction, changed: Round) -> None:
         update(rounds)
         .where(rounds.c.id == changed.id)
         .values(
+            starts_at=changed.starts_at,
             ends_at=changed.ends_at,
             travel_seconds=changed.travel_seconds,
             travel_metres=changed.travel_metres,

@@ -14,12 +14,14 @@ from services.dispatch.domain.errors import DeliveryNotFound, NothingToReadjust,
 from services.dispatch.domain.events import DeliveryId, DeliveryPlanned, StopKind
 from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.replan import (
+    UNRIDDEN,
     ChangeKind,
     DeliveryChange,
     Happened,
     Replan,
     RoundProposed,
     ShiftLost,
+    SoFar,
     StopChange,
     StopProposed,
     Strictness,
@@ -69,6 +71,8 @@ MOST_LATE_MINUTES = 600
 TOO_MUCH = "Trop lourde ou volumineuse pour chaque vélo qui roule encore. Prévoyez un autre vélo ce jour-là."
 DROPPED = "Un changement de la journée l'a fait sortir de sa tournée ; elle est de nouveau à planifier."
 _OPEN = (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
+_GOING = (StopState.STARTED, StopState.ARRIVED)
+_BEEN = (*_GOING, StopState.HELD, StopState.COMPLETED, StopState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,42 +159,66 @@ class Scene:
             ),
         )
 
+    def so_far(self, travel_seconds: Matrix, travel_metres: Matrix) -> dict[str, SoFar]:
+        """Return what was ridden of each round, by its id; the matrices are over the day's places.
+
+        Raises FaultyProblem.
+        """
+        problem = self.day.problem(travel_seconds, travel_metres)
+        where = {place: index for index, place in enumerate(self.day.places)}
+        ridden = {}
+        for round_ in self.rounds:
+            vehicle = problem.vehicles_by_id[round_.shift_id]
+            legs = [*pairwise(self._way(round_, where))]
+            ridden[round_.id] = SoFar(
+                sum(problem.ride_seconds(vehicle, a, b) for a, b in legs),
+                sum(int(travel_metres[a, b]) for a, b in legs),
+            )
+        return ridden
+
     def _progress(self, round_: Round, where: Mapping[Place, int], metres: Matrix) -> Progress | None:
         """Return how far a round is; None when nothing of it has begun."""
-        now = self.seconds(self.now)
         ended: dict[StopKey, int] = {}
         started: set[StopKey] = set()
-        passed: list[tuple[int, int]] = []
         for stop in self._stops(round_):
             key = str(stop.delivery_id), AskedKind(stop.kind.value), 0
-            if stop.state in (StopState.STARTED, StopState.ARRIVED):
-                # Nobody knows where the courier is: no earlier than planned, and the service still takes its time.
-                takes = self.visit(stop).service_seconds + self.day.deliveries[stop.delivery_id].loading_seconds
-                ends = max(self.seconds(stop.leaves_at), now + takes)
-                if stop.arrived_at is not None:
-                    ends = max(now, self.seconds(stop.arrived_at) + takes)
-                ended[key] = ends
+            if stop.state in _GOING:
                 started.add(key)
-                passed.append((ends, self._point(stop, where)))
-            elif stop.has_ended or stop.state is StopState.HELD:
-                ended[key] = self.seconds(stop.ended_at) if stop.ended_at else now
-                if stop.state in (StopState.COMPLETED, StopState.FAILED, StopState.HELD):
-                    passed.append((ended[key], self._point(stop, where)))
+            if stop.has_ended or stop.state in _BEEN:
+                ended[key] = self._ends(stop)
         for stop in self._stops(round_):
             # A hand-over that is held proves that its load was collected.
             held = str(stop.delivery_id), AskedKind.DROP, 0
             if held in ended:
                 ended.setdefault((str(stop.delivery_id), AskedKind.PICKUP, 0), ended[held])
+        passed = self._passed(round_, where)
         if not passed:
             return None
-        passed.sort()
-        shift = self.day.shifts[round_.shift_id][0]
-        points = [
-            where[Place(shift.terms.start.longitude, shift.terms.start.latitude)],
-            *(point for _, point in passed),
-        ]
-        ridden = sum(int(metres[a, b]) for a, b in pairwise(points))
-        return Progress(round_.shift_id, points[-1], max(now, passed[-1][0]), ended, frozenset(started), ridden)
+        way = self._way(round_, where)
+        ridden = sum(int(metres[a, b]) for a, b in pairwise(way))
+        free = max(self.seconds(self.now), passed[-1][0])
+        return Progress(round_.shift_id, way[-1], free, ended, frozenset(started), ridden)
+
+    def _way(self, round_: Round, where: Mapping[Place, int]) -> list[int]:
+        """Return where a courier starts, has been and is going, in order."""
+        start = self.day.shifts[round_.shift_id][0].terms.start
+        return [where[Place(start.longitude, start.latitude)], *(point for _, point in self._passed(round_, where))]
+
+    def _passed(self, round_: Round, where: Mapping[Place, int]) -> list[tuple[int, int]]:
+        """Return when a courier is done with each stop that was begun, and where that is, in order."""
+        begun = [stop for stop in self._stops(round_) if stop.state in _BEEN]
+        return sorted((self._ends(stop), self._point(stop, where)) for stop in begun)
+
+    def _ends(self, stop: Stop) -> int:
+        """Return when a stop that is begun or over is done with."""
+        now = self.seconds(self.now)
+        if stop.state not in _GOING:
+            return self.seconds(stop.ended_at) if stop.ended_at else now
+        # Nobody knows where the courier is: no earlier than planned, and the service still takes its time.
+        takes = self.visit(stop).service_seconds + self.day.deliveries[stop.delivery_id].loading_seconds
+        if stop.arrived_at is not None:
+            return max(now, self.seconds(stop.arrived_at) + takes)
+        return max(self.seconds(stop.leaves_at), now + takes)
 
     def _events(self, where: Mapping[Place, int]) -> list[Event]:
         events: list[Event] = []
@@ -288,8 +316,10 @@ def _beside(view: View, day: date, found: Sequence[Round]) -> list[Round]:
     return [one for one in rounds.of_day(view, day, EVERYTHING) if one.state in _OPEN and one.id not in own]
 
 
-def keep_proposal(tx: Transaction, scene: Scene, plan: Plan, changes: Changes, *, requested_by: str) -> Replan:
-    """Keep what was computed from a scene."""
+def keep_proposal(
+    tx: Transaction, scene: Scene, plan: Plan, changes: Changes, so_far: Mapping[str, SoFar], *, requested_by: str
+) -> Replan:
+    """Keep what was computed from a scene; `so_far` is what it says of its rounds."""
     day = scene.day
     found = to_rounds(plan, day.deliveries_to_plan(), day.shifts_to_plan(), day=day.day, zone=day.zone)
     of_shift = {round_.shift_id: round_ for round_ in scene.rounds}
@@ -339,6 +369,7 @@ def keep_proposal(tx: Transaction, scene: Scene, plan: Plan, changes: Changes, *
         tuple(told),
         len(changes.kept) + len(changes.retimed) - sum(change.kind is ChangeKind.RETIMED for change in told),
         seen,
+        {of_shift[id_].id: so_far[of_shift[id_].id] for id_ in concerned & of_shift.keys()},
     )
     replans.add(tx, replan)
     return replan
@@ -388,7 +419,8 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
             and change.kind in (ChangeKind.MOVED, ChangeKind.DROPPED)
             and known[change.delivery_id].state is DeliveryState.PLANNED
         )
-        changed = readjusted(round_, proposed.get(round_.id), leaving, known, new_id, at=at)
+        so_far = replan.ridden.get(round_.id, UNRIDDEN)
+        changed = readjusted(round_, proposed.get(round_.id), leaving, known, new_id, so_far, at=at)
         rounds.readjust(tx, changed)
         after.append(changed)
     for one in replan.rounds:

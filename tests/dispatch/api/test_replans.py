@@ -281,6 +281,32 @@ async def test_a_proposal_that_gives_work_to_a_shift_lost_since_is_stale(house: 
     assert "Bastien ne roule plus" in await stale(house, replan)
 
 
+async def test_a_readjusted_round_is_told_whole(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    (shown,) = checked(await house.as_courier("bastien").get(ASSIGNMENTS))["rounds"]
+    path = f"/v1/rounds/{shown['id']}"
+    before = checked(await house.as_dispatcher().get(path))
+    late = {"shift_id": shifts["bastien"]["id"], "minutes": 120}
+    await accepted(house, await proposed(house, late=[late], strictness="strict"))
+    retimed = checked(await house.as_dispatcher().get(path))
+    assert retimed["starts_at"] >= at(9).isoformat().replace("+00:00", "Z") > before["starts_at"]
+
+    pickup = retimed["stops"][0]
+    started_at = datetime.fromisoformat(pickup["starts_at"])
+    clock.set_now(started_at)
+    await report(house, "bastien", pickup, "complete", started_at)
+    await accepted(house, await proposed(house, late=[late | {"minutes": 30}], strictness="strict"))
+    whole = checked(await house.as_dispatcher().get(path))
+    assert whole["stops"][1]["starts_at"] > retimed["stops"][1]["starts_at"]
+    figures = ("starts_at", "travel_seconds", "travel_metres")
+    assert [whole[name] for name in figures] == [retimed[name] for name in figures]
+
+    await accepted(house, await proposed(house, lost=[loss_of(shifts["bastien"], started_at)]))
+    ridden = checked(await house.as_dispatcher().get(path))
+    assert 0 < ridden["travel_metres"] < whole["travel_metres"]
+    assert 0 < ridden["travel_seconds"] < whole["travel_seconds"]
+
+
 async def test_a_report_for_a_stop_that_was_taken_away_is_kept_without_effect(house: House) -> None:
     shifts = await two_rounds(house, 4)
     stops = await stops_of(house, "bastien")

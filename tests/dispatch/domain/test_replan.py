@@ -14,6 +14,7 @@ from services.dispatch.domain.replan import (
     Happened,
     Replan,
     RoundProposed,
+    SoFar,
     StopChange,
     StopProposed,
     is_retimed,
@@ -131,6 +132,17 @@ def test_a_break_being_taken_stays_and_one_that_waits_for_a_stop_is_planned_anew
     before = replace(both(), state=RoundState.UNDER_WAY, started_at=at(8), stops=tuple(stops), breaks=(rest,))
     after = readjusted(before, proposal(*(s for s in stops if not s.has_ended)), NOBODY, KNOWN, ids, at=at(9, 20))
     assert after.breaks == ((rest,) if kept else ())
+
+
+def test_a_readjusted_round_is_as_long_as_what_was_ridden_and_what_remains() -> None:
+    before, ridden = both(), SoFar(300, 1_500)
+    after = readjusted(before, proposal(*before.stops), NOBODY, KNOWN, ids, at=NOW)
+    assert (after.starts_at, after.travel_seconds, after.travel_metres) == (at(9), 600, 2_000)
+    begun = replace(both(state=StopState.STARTED), state=RoundState.UNDER_WAY, started_at=at(8, 50))
+    after = readjusted(begun, proposal(*begun.stops[1:]), NOBODY, KNOWN, ids, ridden, at=NOW)
+    assert (after.starts_at, after.travel_seconds, after.travel_metres) == (begun.starts_at, 900, 3_500)
+    after = readjusted(begun, None, frozenset({TWO}), KNOWN, ids, ridden, at=NOW)
+    assert (after.starts_at, after.travel_seconds, after.travel_metres) == (begun.starts_at, 300, 1_500)
 
 
 @pytest.mark.parametrize("change", ["state", "time", "edition"])
