@@ -256,11 +256,19 @@ class NothingToReadjust(DomainError):
     code = "nothing-to-readjust"
     title = "Rien à réajuster"
 
-    def __init__(self, day: date) -> None:
-        super().__init__(
-            f"Aucune tournée publiée n'est à rouler le {french_day(day)} : publiez d'abord un plan de ce jour.",
-            day=day,
-        )
+    def __init__(self, day: date, *, is_past: bool = False, is_ridden: bool = False) -> None:
+        if is_past:
+            told = f"Le {french_day(day)} est passé : il ne se réajuste plus."
+        elif is_ridden:
+            told = (
+                f"Toutes les tournées du {french_day(day)} sont terminées : planifiez ce qui reste par un nouveau plan."
+            )
+        else:
+            told = (
+                f"Aucune tournée publiée n'est à rouler le {french_day(day)} : "
+                "calculez et publiez d'abord un plan de ce jour."
+            )
+        super().__init__(told, day=day)
 
 
 class ReplanFailed(DomainError):

@@ -1,16 +1,17 @@
 """A readjustment of a published day: what happened, what is proposed, and what was seen when that was computed."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from services.dispatch.domain.delivery import Delivery, DeliveryState
+from services.dispatch.domain.errors import NothingToReadjust
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.ride import ADDED, RETIMED
-from services.dispatch.domain.round import BreakTaken, Round, Stop, StopState
+from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop, StopState
 
 PATIENCE = timedelta(minutes=10)
 """How long after a start that it proposes a readjustment can still be accepted: a dispatcher reads and calls first."""
@@ -190,6 +191,15 @@ class Replan:
     def accept(self, *, at: datetime) -> "Replan":
         """Note that it is done."""
         return replace(self, accepted_at=at)
+
+
+def require_open(day: date, rounds: Iterable[Round], *, today: date) -> None:
+    """Raise NothingToReadjust when of these rounds of a day none is published and still to be ridden."""
+    states = {round_.state for round_ in rounds}
+    if day < today:
+        raise NothingToReadjust(day, is_past=True)
+    if not states & {RoundState.PUBLISHED, RoundState.UNDER_WAY}:
+        raise NothingToReadjust(day, is_ridden=RoundState.CLOSED in states)
 
 
 def round_print(round_: Round, deliveries: Mapping[DeliveryId, Delivery]) -> str:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from services.dispatch.domain.delivery import DeliveryState
+from services.dispatch.domain.errors import NothingToReadjust
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.replan import (
     ChangeKind,
@@ -20,6 +21,7 @@ from services.dispatch.domain.replan import (
     ShiftLost,
     SiteShut,
     Strictness,
+    require_open,
 )
 from services.dispatch.domain.round import RoundState
 from services.dispatch.pages import pages
@@ -104,13 +106,18 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
     """Return the pages; times of day are those of `zone`."""
     router = APIRouter(include_in_schema=False)
 
-    def ask(request: Request, view: View, day: date, reach: Reach, **more: Any) -> HTMLResponse:
+    def ask(request: Request, view: View, day: date, reach: Reach, now: datetime, **more: Any) -> HTMLResponse:
         board = read_board(view, day, reach)
         open_rows = [
             row
             for row in board.rows
             if row.round and row.round.state in (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
         ]
+        nothing = ""
+        try:
+            require_open(day, [row.round for row in open_rows if row.round], today=now.astimezone(zone).date())
+        except NothingToReadjust as refusal:
+            open_rows, nothing = [], refusal.detail
         stops = [stop for row in open_rows if row.round for stop in row.round.stops if not stop.has_ended]
         sites = {}
         for stop in stops:
@@ -122,6 +129,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             "reajustement.html",
             day=day,
             rows=open_rows,
+            nothing=nothing,
             sites=sorted(sites.items(), key=lambda both: both[1]),
             lost=[row for row in board.rows if row.shift.lost_since],
             new=sum(waiting.delivery.state is DeliveryState.PLANNABLE for waiting in board.waiting),
@@ -165,7 +173,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
         jour: Annotated[date | None, Query(alias="date", ge=FIRST_DAY, le=LAST_DAY)] = None,
     ) -> HTMLResponse:
         """Ask what happened."""
-        return ask(request, view, jour or now.astimezone(zone).date(), reach_of(caller))
+        return ask(request, view, jour or now.astimezone(zone).date(), reach_of(caller), now)
 
     @router.post("/tableau/reajustement")
     def request_replan(
@@ -178,12 +186,17 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             replan = propose(database, form.date, happened, reach, requested_by=caller.name, at=now)
         except DomainError as refusal:
             with database.view() as view:
-                return ask(request, view, form.date, reach, refusal=refusal.detail, given=form, status=409)
+                return ask(request, view, form.date, reach, now, refusal=refusal.detail, given=form, status=409)
         return RedirectResponse(f"/tableau/reajustement/{replan.id}", status_code=303)
 
     @router.post("/tableau/reajustement/vacations/{shift_id}/reprise")
     def ride_again(
-        request: Request, shift_id: str, caller: Writer, database: OwnDatabase, form: Annotated[DayForm, Form()]
+        request: Request,
+        shift_id: str,
+        caller: Writer,
+        database: OwnDatabase,
+        now: Now,
+        form: Annotated[DayForm, Form()],
     ) -> Response:
         """Let a shift that was lost be ridden again."""
         reach = reach_of(caller)
@@ -192,7 +205,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
                 crew_stories.ride_again(tx, crew.shift(tx, shift_id, reach, lock=True))
         except DomainError as refusal:
             with database.view() as view:
-                return ask(request, view, form.date, reach, refusal=refusal.detail, status=409)
+                return ask(request, view, form.date, reach, now, refusal=refusal.detail, status=409)
         return RedirectResponse(f"/tableau/reajustement?date={form.date}", status_code=303)
 
     @router.get("/tableau/reajustement/{replan_id}")

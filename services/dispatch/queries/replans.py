@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.dispatch.domain.delivery import Delivery
+from services.dispatch.domain.errors import french_of
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.replan import ChangeKind, DeliveryChange, Replan
@@ -16,7 +17,7 @@ WHY = {
     ChangeCode.NEW: "elle n'était dans aucune tournée",
     ChangeCode.CANCELLED: "elle est annulée",
     ChangeCode.VEHICLE_LOST: "{courier} ne roule plus",
-    ChangeCode.SHIFT_SHORTENED: "la vacation de {courier} est plus courte",
+    ChangeCode.SHIFT_SHORTENED: "la vacation {whose} est plus courte",
     ChangeCode.LATE_COURIER: "{courier} a du retard",
     ChangeCode.CLOSED_SITE: "le site est fermé",
     ChangeCode.MAKES_ROOM: "laisse la place à {other}",
@@ -37,10 +38,14 @@ class Told:
         """Return why, in French, without a full stop; what is left out also says what would help."""
         if change.kind is ChangeKind.LEFT_OUT:
             return change.sentence.rstrip(".")
-        courier = self.couriers.get(change.from_shift or "", "cette vacation")
+        name = self.couriers.get(change.from_shift or "", "")
         words = ABOARD if change.kind is ChangeKind.ABOARD else WHY[ChangeCode(change.code)]
         other = self.deliveries.get(change.makes_room_for) if change.makes_room_for else None
-        told = words.format(courier=courier, other=other.reference if other else "une autre")
+        told = words.format(
+            courier=name or "cette vacation",
+            whose=french_of(name) if name else "concernée",
+            other=other.reference if other else "une autre",
+        )
         return f"{told}. {change.sentence}".rstrip(".") if change.sentence else told
 
 

@@ -10,7 +10,7 @@ from services.dispatch import messages
 from services.dispatch.domain.closure import Closure, falling_in
 from services.dispatch.domain.courier import Courier, shift_print
 from services.dispatch.domain.delivery import Delivery, DeliveryState, Visit
-from services.dispatch.domain.errors import DeliveryNotFound, NothingToReadjust, OutOfBounds, ReplanStale, ShiftNotFound
+from services.dispatch.domain.errors import DeliveryNotFound, OutOfBounds, ReplanStale, ShiftNotFound, french_of
 from services.dispatch.domain.events import DeliveryId, DeliveryPlanned, StopKind
 from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.replan import (
@@ -28,6 +28,7 @@ from services.dispatch.domain.replan import (
     delivery_print,
     is_retimed,
     readjusted,
+    require_open,
     round_print,
 )
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop, StopState
@@ -251,8 +252,7 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
     NothingToReadjust, ShiftNotFound, DeliveryNotFound, OutOfBounds
     """
     found = [round_ for round_ in rounds.of_day(view, day, reach) if round_.state in _OPEN]
-    if not any(round_.state is not RoundState.CLOSED for round_ in found) or day < at.astimezone(zone).date():
-        raise NothingToReadjust(day)
+    require_open(day, found, today=at.astimezone(zone).date())
     known = deliveries.by_id(view, {id_ for round_ in found for id_ in round_.delivery_ids})
     known = {id_: one for id_, one in known.items() if one.state is not DeliveryState.CANCELLED}
     free = [one for one in crew.free_shifts(view, day) if reach.covers(one[0].cooperative_id)]
@@ -498,7 +498,7 @@ def _require_as_seen(
     for id_, seen in replan.seen.items():
         if prints.get(id_) != seen:
             if id_ in now:
-                changed.append(f"la tournée de {riders[now[id_].courier_id].terms.name} a avancé ou changé")
+                changed.append(f"la tournée {french_of(riders[now[id_].courier_id].terms.name)} a avancé ou changé")
             elif id_ in references:
                 changed.append(f"la livraison {references[id_]} a changé")
             else:

@@ -7,7 +7,9 @@ import pytest
 
 from services.contracts.dispatch.v1.events_pb2 import DeliveryLeftOut, DeliveryPlanned, DeliveryWithdrawn
 from services.dispatch.domain.events import DeliveryId
+from services.dispatch.domain.replan import ChangeKind, DeliveryChange
 from services.dispatch.jobs import lapse
+from services.dispatch.queries.replans import Told
 from services.dispatch.repository import instructions
 from services.kit import clock
 from services.kit.ids import new_id
@@ -379,3 +381,14 @@ async def test_what_cannot_have_happened_is_refused(house: House, told: dict[str
 async def test_a_day_without_published_rounds_has_nothing_to_readjust(house: House) -> None:
     answer = await house.as_dispatcher().post("/v1/replans", json=DAY)
     assert checked(answer, 409)["code"] == "nothing-to-readjust"
+
+
+async def test_a_courier_is_named_as_it_is_said(house: House) -> None:
+    shifts = await two_rounds(house, 2)
+    replan = await proposed(house, lost=[loss_of(shifts["amel"])])
+    (stop, _) = await stops_of(house, "amel")
+    await report(house, "amel", stop, "start", NOW)
+    assert "la tournée d’Amel a avancé ou changé" in await stale(house, replan)
+    shorter = DeliveryChange(DeliveryId(order_id(1), 1), ChangeKind.RETIMED, "shift", "shift", (), "shift-shortened")
+    assert Told({}, {"shift": "Élise"}).why(shorter) == "la vacation d’Élise est plus courte"
+    assert Told({}, {}).why(shorter) == "la vacation concernée est plus courte"

@@ -1,11 +1,13 @@
 """A published round is readjusted: what stays keeps its id, what goes is still known, what comes is marked."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from services.dispatch.domain.delivery import Delivery, DeliveryState
+from services.dispatch.domain.errors import NothingToReadjust
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.reach import EVERYTHING, NOTHING, Reach
 from services.dispatch.domain.replan import (
@@ -19,6 +21,7 @@ from services.dispatch.domain.replan import (
     StopProposed,
     is_retimed,
     readjusted,
+    require_open,
     round_print,
 )
 from services.dispatch.domain.ride import ADDED, RETIMED
@@ -180,3 +183,20 @@ def test_a_proposal_is_overdue_when_a_start_that_it_changes_is_long_past() -> No
     out = (StopChange(StopKind.PICKUP, at(8), None), StopChange(StopKind.DROP, at(9), None))
     dropped = replace(retimed, kind=ChangeKind.DROPPED, to_shift=None, stops=out)
     assert replace(replan, changes=(dropped,)).overdue(at=at(12)) == ()
+
+
+@pytest.mark.parametrize(
+    ("states", "today", "told"),
+    [
+        ([RoundState.PUBLISHED], date(2026, 11, 25), "Le 24/11/2026 est passé"),
+        ([RoundState.CLOSED, RoundState.WITHDRAWN], TODAY, "Toutes les tournées du 24/11/2026 sont terminées"),
+        ([RoundState.WITHDRAWN], TODAY, "calculez et publiez d'abord un plan"),
+    ],
+)
+def test_a_day_that_is_not_readjusted_says_why(states: list[RoundState], today: date, told: str) -> None:
+    with pytest.raises(NothingToReadjust, match=told):
+        require_open(TODAY, [a_round(state=state) for state in states], today=today)
+
+
+def test_a_day_is_readjusted_while_one_of_its_rounds_is_open() -> None:
+    require_open(TODAY, [a_round(state=RoundState.CLOSED), a_round(state=RoundState.UNDER_WAY)], today=TODAY)

@@ -1,11 +1,13 @@
 """A dispatcher readjusts her day, without script and by keyboard; the couriers' phones show it."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from playwright.async_api import expect
 
-from tests.dispatch.api.test_replans import loss_of, proposed, two_rounds
-from tests.dispatch.builders import a_leg, amount_held, order_id, order_placed
+from services.kit import clock
+from tests.dispatch.api.test_replans import loss_of, proposed, report, stops_of, two_rounds
+from tests.dispatch.builders import a_leg, amount_held, at, order_id, order_placed
 from tests.dispatch.conftest import House, hire
 from tests.dispatch.pages.conftest import OpenAs
 from tests.dispatch.pages.test_board import in_session
@@ -81,3 +83,23 @@ async def test_who_rides_no_more_is_told_and_called_back_by_a_form(house: House)
     assert "Chloe ne roule plus" not in (await board.get(FORM)).text
     gone = await board.post("/tableau/reajustement/vacations/nonsense/reprise", data={"date": "2026-11-24"})
     assert (gone.status_code, 'role="alert"' in gone.text) == (409, True)
+
+
+async def test_a_day_that_nothing_can_change_offers_no_form(house: House) -> None:
+    await two_rounds(house, 2)
+    page = (await in_session(house, "regie-erdre").get(FORM)).text
+    assert "Voir la proposition" in page
+    assert "Placer aussi les livraisons à planifier (aucune pour l" in page
+    clock.set_now(at(11))
+    for login in ("amel", "bastien"):
+        for stop in await stops_of(house, login):
+            await report(house, login, stop, "complete", datetime.fromisoformat(stop["starts_at"]))
+    page = (await in_session(house, "regie-erdre").get(FORM)).text
+    assert "Voir la proposition" not in page
+    assert "Toutes les tournées du 24/11/2026 sont terminées" in page
+    clock.set_now(at(9) + timedelta(days=1))
+    board = in_session(house, "regie-erdre")
+    answer = await board.post("/tableau/reajustement", data={"date": "2026-11-24"})
+    assert answer.status_code == 409
+    for page in ((await board.get(FORM)).text, answer.text):
+        assert page.count("Le 24/11/2026 est passé") == 1
