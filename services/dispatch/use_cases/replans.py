@@ -21,6 +21,7 @@ from services.dispatch.domain.replan import (
     Replan,
     RoundProposed,
     ShiftLost,
+    SiteShut,
     SoFar,
     StopChange,
     StopProposed,
@@ -71,6 +72,7 @@ out, which weighs more than any day's rides, but one with a price of its own: wh
 MOST_LATE_MINUTES = 600
 TOO_MUCH = "Trop lourde ou volumineuse pour chaque vélo qui roule encore. Prévoyez un autre vélo ce jour-là."
 DROPPED = "Un changement de la journée l'a fait sortir de sa tournée ; elle est de nouveau à planifier."
+CLOSED_SUDDENLY = "Signalé lors d'un réajustement de la journée."
 _OPEN = (RoundState.PUBLISHED, RoundState.UNDER_WAY, RoundState.CLOSED)
 _GOING = (StopState.STARTED, StopState.ARRIVED)
 _BEEN = (*_GOING, StopState.HELD, StopState.COMPLETED, StopState.FAILED)
@@ -376,7 +378,7 @@ def keep_proposal(
 
 
 def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Replan:
-    """Change the published rounds as proposed, all of them or none, and say so; shifts that nobody rides stay lost.
+    """Change the published rounds as proposed, all of them or none, and say so; lost shifts and closed sites are kept.
 
     Doing it twice is harmless.
 
@@ -438,6 +440,8 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
         _leave_out(tx, known[change.delivery_id], change, at)
     for shift_id in lost.keys() & crews.keys():
         lose_shift(tx, crews[shift_id][0], lost[shift_id])
+    for closed in replan.happened.shut:
+        _close(tx, replan, closed, reach, at)
     replan = replan.accept(at=at)
     replans.save(tx, replan)
     return replan
@@ -469,6 +473,20 @@ def _leave_out(tx: Transaction, delivery: Delivery, change: DeliveryChange, at: 
         told = delivery.leave_out(change.codes, change.sentence, at=at)
         if told is not None:
             outbox.add(tx, messages.message(told))
+
+
+def _close(tx: Transaction, replan: Replan, told: SiteShut, reach: Reach, at: datetime) -> None:
+    """Keep that a site is closed, so that plans and readjustments ride around it, unless that is known or over."""
+    name = closures.site_name(tx, told.site_id, reach)
+    if name is None or told.until <= at:
+        return
+    for known in closures.between(tx, at, told.until):
+        if known.site_id == told.site_id and known.starts_at <= at and told.until <= known.ends_at:
+            return
+    new = Closure(
+        new_id(), told.site_id, name, replan.requested_at, told.until, CLOSED_SUDDENLY, replan.requested_by, at
+    )
+    closures.add(tx, new)
 
 
 def _require_as_seen(

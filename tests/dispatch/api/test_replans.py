@@ -344,6 +344,20 @@ async def test_a_closed_site_puts_its_stops_off(house: House) -> None:
     assert {change["why"] for change in by_kind(replan, "retimed")} == {"le site est fermé"}
 
 
+async def test_a_site_told_to_be_closed_is_closed_for_everybody_once_that_is_accepted(house: House) -> None:
+    await two_rounds(house, 2)
+    path = f"/v1/closures?date={TODAY}"
+    closed = {"site_id": "site-école", "until": at(10).isoformat()}
+    replan = await proposed(house, closed=[closed])
+    assert checked(await house.as_dispatcher().get(path))["items"] == []
+    await accepted(house, replan)
+    await accepted(house, await proposed(house, closed=[closed]))  # told twice, kept once
+    (closure,) = checked(await house.as_dispatcher().get(path))["items"]
+    assert (closure["site_name"], closure["told_by"]) == ("École", "regie-erdre")
+    assert closure["starts_at"].startswith("2026-11-23T16:00:0")
+    assert closure["ends_at"] == "2026-11-24T09:00:00Z"
+
+
 async def test_a_pinned_delivery_keeps_its_round_and_its_minute(house: House) -> None:
     await two_rounds(house, 2)
     await house.hear(order_placed(9, a_leg(pickup="musée", drop="jardin")), amount_held(9))
