@@ -353,7 +353,9 @@ class RoutingProblem:
             yield Fault("overflow", "problem", "Les durées ou les coûts sont trop grands pour être additionnés.")
 
     def _largest_sum(self) -> int:
-        return 2 * (self.worst_cost + sum(self.left_out_price(request) for request in self.requests))
+        # Where vehicles count first, nothing is left out for less than that, whatever its price.
+        least = self.worst_cost if self.objective is Objective.VEHICLES_FIRST else 0
+        return 2 * (self.worst_cost + sum(max(self.left_out_price(request), least) for request in self.requests))
 
     def _matrix_faults(self) -> Iterator[Fault]:
         size = len(self.points)

@@ -20,6 +20,7 @@ from services.dispatch.planning.problem import (
     FleetLimit,
     HubLimit,
     Matrix,
+    Objective,
     Prices,
     Request,
     RoutingProblem,
@@ -195,6 +196,12 @@ def test_ids_given_twice_are_named() -> None:
 def test_sums_that_no_solver_could_form_are_an_overflow() -> None:
     requests = tuple(replace(REQUEST, id=f"r{index}") for index in range(2_000))
     assert faults_of(requests=requests, seconds=[[0, 2**39], [2**39, 0]]) == [("overflow", "problem")]
+
+
+def test_sums_over_all_requests_are_an_overflow_where_vehicles_count_first_whatever_leaving_out_costs() -> None:
+    requests = tuple(replace(REQUEST, id=f"r{index}", left_out_price=0) for index in range(2_000))
+    faults = faults_of(requests=requests, seconds=[[0, 2**39], [2**39, 0]], objective=Objective.VEHICLES_FIRST)
+    assert faults == [("overflow", "problem")]
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -14,6 +14,7 @@ from services.dispatch.planning.check import ViolationKind, check
 from services.dispatch.planning.near import ChangePrices, Near
 from services.dispatch.planning.plan import Plan, cost, is_equipped
 from services.dispatch.planning.problem import (
+    LARGEST_NUMBER,
     Break,
     HubLimit,
     Objective,
@@ -566,3 +567,20 @@ def test_what_is_loosened_loses_no_request_and_is_worth_what_it_says(
     assert len(plan.left_out) == lane.absent
     assert sum(len(route.request_ids) for route in plan.routes) + lane.absent == len(problem.requests)
     assert lane.cost == cost(problem, plan)
+
+
+def test_no_request_is_left_out_where_one_more_than_all_vehicles_for_each_were_too_large_a_number() -> None:
+    seconds = np.full((3, 3), 60)
+    seconds[1, 0] = LARGEST_NUMBER  # there is no way from the pickups home
+    problem = RoutingProblem(
+        points=("depot", "a", "b"),
+        requests=tuple(pair(f"r{k}", Stop(1, 0, 90_000, 60), Stop(2, 0, 90_000, 60)) for k in range(150)),
+        vehicles=tuple(Vehicle(f"v{k}", 0, 0, 0, 100_000) for k in range(150)),
+        travel_seconds=seconds,
+        travel_metres=seconds,
+        objective=Objective.VEHICLES_FIRST,
+    )
+    assert len(problem.requests) * len(problem.vehicles) * problem.worst_cost > 2**63
+    plan = search(problem, Steps(1))
+    assert check(problem, plan) == []
+    assert plan.left_out == ()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from services.dispatch.planning.near import Near
 from services.dispatch.planning.plan import LeftOut, Plan, Route, is_equipped
-from services.dispatch.planning.problem import Objective, RoutingProblem, StopKind
+from services.dispatch.planning.problem import LARGEST_COST, Objective, RoutingProblem, StopKind
 from services.dispatch.planning.schedule import Call, Item, ride
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L  # noqa: N812 - fields of flat arrays, named a hundred times
@@ -409,10 +409,12 @@ def _absent(problem: RoutingProblem) -> list[int]:
     """Return what leaving out each request costs the search.
 
     More than every vehicle where vehicles count first; for a locked request more than all that may give way to it.
+    Where the first would be too large for a sum, it is as much as can be summed: `worst_cost` twice at least, so that
+    no request is left out as long as a vehicle is free that could serve it alone.
     """
     most = problem.worst_cost * (len(problem.vehicles) + 2)
     if problem.objective is Objective.VEHICLES_FIRST:
-        prices = [most] * len(problem.requests)
+        prices = [min(most, LARGEST_COST // (len(problem.requests) + 1))] * len(problem.requests)
     else:
         prices = [problem.left_out_price(request) for request in problem.requests]
     locked = min(2 * (most + sum(prices)), L.INFINITE // (2 * len(prices) + 2))
