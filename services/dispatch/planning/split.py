@@ -24,7 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, rank
-from services.dispatch.planning.problem import FleetLimit, HubLimit, Request, RoutingProblem, Share, Stop
+from services.dispatch.planning.problem import (
+    LARGEST_NUMBER,
+    FleetLimit,
+    HubLimit,
+    Request,
+    RoutingProblem,
+    Share,
+    Stop,
+)
 from services.dispatch.planning.stop import Limit, Seconds, Span, Steps, Watch
 
 BIG_REQUESTS = 2_000
@@ -478,6 +486,10 @@ def _part(problem: RoutingProblem, plan: Plan, requests: Indices, vehicles: Indi
     number_of = {point: number for number, point in enumerate(points)}
     ids = frozenset(vehicle.id for vehicle in own_vehicles)
     has_prices = any(request.left_out_price is not None for request in own_requests)
+    heaviest = max((one.left_out_weight for one in own_requests if one.left_out_price is None), default=1)
+    # "More than any way of serving it" is less in a part than in the whole, other prices are not: here it is one too.
+    # A price has a limit; up to that the weights of these requests keep their proportion.
+    priceless = min(problem.worst_cost, LARGEST_NUMBER // heaviest)
 
     def placed(stop: Stop) -> Stop:
         return replace(stop, point=number_of[stop.point])
@@ -490,8 +502,9 @@ def _part(problem: RoutingProblem, plan: Plan, requests: Indices, vehicles: Indi
             drops=tuple(map(placed, request.drops)),
             allowed_vehicles=None if allowed is None else allowed & ids,
             forbidden_vehicles=request.forbidden_vehicles & ids,
-            # "More than any way of serving it" is less in a part than in the whole, other prices are not.
-            left_out_price=problem.left_out_price(request) if has_prices else None,
+            left_out_price=priceless * request.left_out_weight
+            if has_prices and request.left_out_price is None
+            else request.left_out_price,
         )
 
     part = RoutingProblem(

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import LeftOut, Plan, cost, rank
 from services.dispatch.planning.problem import (
+    LARGEST_NUMBER,
     FleetLimit,
     HubLimit,
+    Prices,
     Request,
     RoutingProblem,
     Share,
@@ -203,6 +205,17 @@ def test_the_price_of_leaving_out_weighs_in_a_part_as_in_the_whole() -> None:
     prices = {request.id: part.problem.left_out_price(request) for request in part.problem.requests}
     assert prices == {request_id: priced.left_out_price(priced.requests_by_id[request_id]) for request_id in prices}
     assert min(prices.values()) == prices["r0"] == 90_000
+
+
+def test_what_should_never_be_left_out_has_a_price_in_a_part_however_much_that_is_in_the_whole() -> None:
+    bare = a_city(prices=Prices(ride_second=10**7))
+    priced, urgent = replace(bare.requests[0], left_out_price=90_000), replace(bare.requests[1], left_out_weight=20)
+    problem = replace(bare, requests=(priced, urgent, *bare.requests[2:]))
+    assert problem.worst_cost > LARGEST_NUMBER
+    (part,) = split(problem, None, 60)
+    price = {request.id: part.problem.left_out_price(request) for request in part.problem.requests}
+    assert price["r0"] == 90_000 < price["r2"]
+    assert price["r1"] == 20 * price["r2"]
 
 
 def test_a_plan_to_start_from_never_gets_worse() -> None:
