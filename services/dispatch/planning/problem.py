@@ -26,6 +26,9 @@ LARGEST_NUMBER = 2**40
 LARGEST_COST = 2**61
 """Sums that a solver forms must stay well inside 64 bits."""
 
+MOST_HUB_LIMITS = 63
+"""More that bind are not told apart: the search has a bit for each, in one number."""
+
 TRAILER = "trailer"
 """The skill of a bike that pulls a trailer, by the name that the whole service gives it."""
 
@@ -293,6 +296,12 @@ class RoutingProblem:
         return {vehicle.id: vehicle for vehicle in self.vehicles}
 
     @cached_property
+    def binding_hub_limits(self) -> tuple[HubLimit, ...]:
+        """Those that some plan would exceed: more vehicles than may, and requests than that, could call there."""
+        calling = Counter(point for request in self.requests for point in {stop.point for _, _, stop in request.stops})
+        return tuple(hub for hub in self.hub_limits if hub.at_most < min(len(self.vehicles), calling[hub.point]))
+
+    @cached_property
     def worst_cost(self) -> int:
         """More than any plan can cost without what it leaves out; the price of what should never be left out."""
         stops = [stop for request in self.requests for _, _, stop in request.stops]
@@ -489,6 +498,13 @@ class RoutingProblem:
                 yield Fault("negative-number", f"hub {hub.point}", "Une limite de base est négative.")
             if _too_large(hub.at_most):
                 yield Fault("overflow", f"hub {hub.point}", "Une limite de base est trop grande.")
+        if len(self.hub_limits) > MOST_HUB_LIMITS and len(self.binding_hub_limits) > MOST_HUB_LIMITS:
+            yield Fault(
+                "too-many-hub-limits",
+                "hub_limits",
+                f"{len(self.binding_hub_limits)} limites de base pourraient être atteintes ; le calcul en suit"
+                f" {MOST_HUB_LIMITS} au plus. Retirez-en.",
+            )
 
 
 _KINDS = {StopKind.PICKUP: "enlèvement", StopKind.DROP: "dépôt"}

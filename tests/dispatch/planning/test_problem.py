@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from services.dispatch.planning import problem as module
 from services.dispatch.planning.problem import (
     LARGEST_NUMBER,
+    MOST_HUB_LIMITS,
     Break,
     Fault,
     FaultyProblem,
@@ -149,6 +150,7 @@ FAULTY_RULES: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"hub_limits": (HubLimit(-1, 1),)}, ("unknown-point", "hub -1")),
     ({"hub_limits": (HubLimit(1, -1),)}, ("negative-number", "hub 1")),
     ({"hub_limits": (HubLimit(1, TOO_LARGE),)}, ("overflow", "hub 1")),
+    ({"hub_limits": (HubLimit(1, 0),) * (MOST_HUB_LIMITS + 1)}, ("too-many-hub-limits", "hub_limits")),
     ({"prices": Prices(ride_second=-1)}, ("price-out-of-bounds", "prices")),
     ({"prices": Prices(ride_metre=-1)}, ("price-out-of-bounds", "prices")),
     ({"prices": Prices(balance_per_second=TOO_LARGE)}, ("price-out-of-bounds", "prices")),
@@ -202,6 +204,22 @@ def test_sums_over_all_requests_are_an_overflow_where_vehicles_count_first_whate
     requests = tuple(replace(REQUEST, id=f"r{index}", left_out_price=0) for index in range(2_000))
     faults = faults_of(requests=requests, seconds=[[0, 2**39], [2**39, 0]], objective=Objective.VEHICLES_FIRST)
     assert faults == [("overflow", "problem")]
+
+
+def test_as_many_hub_limits_are_no_fault_as_are_told_apart_and_any_number_that_no_plan_exceeds() -> None:
+    kept = (HubLimit(1, 0),) * MOST_HUB_LIMITS
+    one_request = (HubLimit(1, 1),) * 9
+    nobody_calls = (HubLimit(2, 0),) * 9
+    problem = a_problem(
+        points=("a", "b", "c"),
+        vehicles=tuple(replace(VEHICLE, id=f"v{index}") for index in range(3)),
+        seconds=np.zeros((3, 3), int),
+        metres=np.zeros((3, 3), int),
+        hub_limits=(*one_request, *kept, *nobody_calls),
+    )
+    assert problem.binding_hub_limits == kept
+    two = a_problem(requests=(REQUEST, replace(REQUEST, id="s")), hub_limits=(HubLimit(1, 1), HubLimit(1, 0)))
+    assert two.binding_hub_limits == (HubLimit(1, 0),)  # there is one vehicle
 
 
 def test_every_fault_is_told_at_once() -> None:

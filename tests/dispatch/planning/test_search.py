@@ -584,3 +584,28 @@ def test_no_request_is_left_out_where_one_more_than_all_vehicles_for_each_were_t
     plan = search(problem, Steps(1))
     assert check(problem, plan) == []
     assert plan.left_out == ()
+
+
+def test_hub_limits_that_no_plan_can_exceed_change_nothing_however_many() -> None:
+    problem = replace(long_routes(40), objective=Objective.PRICES)
+    limited = replace(problem, hub_limits=tuple(HubLimit(point, 2) for point in range(81)))
+    assert search(limited, Steps(20)) == search(problem, Steps(20))
+
+
+def test_as_many_hub_limits_as_may_be_are_kept() -> None:
+    hubs = range(1, 64)
+    seconds = np.full((64, 64), 60)
+    problem = RoutingProblem(
+        points=tuple(f"p{k}" for k in range(64)),
+        requests=tuple(
+            pair(f"{name}{hub}", Stop(hub, 0, 90_000, 60), Stop(hub, 0, 90_000, 60)) for hub in hubs for name in "ab"
+        ),
+        vehicles=tuple(Vehicle(f"v{k}", 0, 0, 0, 15_000) for k in range(2)),
+        travel_seconds=seconds,
+        travel_metres=seconds,
+        hub_limits=tuple(HubLimit(hub, 0 if hub == 63 else 1) for hub in hubs),
+    )
+    plan = search(problem, Steps(200))
+    assert check(problem, plan) == []
+    assert len(plan.routes) == 2
+    assert {"a63", "b63"} <= {item.request_id for item in plan.left_out}

@@ -168,7 +168,7 @@ def new_state(arrays: Arrays, seed: int) -> Flat:
         L.NEAR_MARK: vehicles,
         L.GROUP_SERVED: len(arrays.problem.shares),
         L.LIMIT_USED: len(arrays.problem.fleet_limits),
-        L.HUB_USED: len(arrays.problem.hub_limits),
+        L.HUB_USED: len(arrays.problem.binding_hub_limits),
         **dict.fromkeys((L.DROP_PRICE, L.LEAST_DROP, L.NOT_BEFORE), width + 3),
         **dict.fromkeys((L.TRIAL, L.TRIAL_LEG, L.TRIAL_START, L.TRIAL_BEST), width + 3),
         L.PLACE_OF: int(D[L.N_NODES]),
@@ -192,7 +192,7 @@ def new_state(arrays: Arrays, seed: int) -> Flat:
 
 def _flatten(arrays: Arrays, near: Near | None) -> Flat:
     problem = arrays.problem
-    vehicles, requests = problem.vehicles, problem.requests
+    vehicles, requests, hubs = problem.vehicles, problem.requests, problem.binding_hub_limits
     tables = _Tables()
     dimensions = len(vehicles[0].capacities) if vehicles else 0
     classes: dict[tuple[Any, ...], int] = {}
@@ -226,7 +226,7 @@ def _flatten(arrays: Arrays, near: Near | None) -> Flat:
     tables.add(L.GROUP_MOST, np.array([problem.most(share) for share in problem.shares], np.int64))
     tables.add(L.GROUP_LEAST, np.array([problem.least(share) for share in problem.shares], np.int64))
     tables.add(L.LIMIT_MOST, np.array([limit.at_most for limit in problem.fleet_limits], np.int64))
-    tables.add(L.HUB_MOST, np.array([hub.at_most for hub in problem.hub_limits], np.int64))
+    tables.add(L.HUB_MOST, np.array([hub.at_most for hub in hubs], np.int64))
     tables.add(L.IN_LIMIT, limits)
     tables.add(L.WAS, np.array(was.sequence, np.int64))
     moved_minute = near.prices.moved_minute if near else 0
@@ -236,9 +236,9 @@ def _flatten(arrays: Arrays, near: Near | None) -> Flat:
         L.WIDTH: arrays.width, L.NEAR_WIDTH: near_stops.shape[1],
         L.N_GROUPS: len(problem.shares), L.BELOW_SHARE: problem.prices.below_share,
         L.BALANCE: problem.prices.balance_per_second,
-        L.N_LIMITS: len(problem.fleet_limits), L.N_HUBS: len(problem.hub_limits), L.NODE_WIDTH: nodes.shape[1],
+        L.N_LIMITS: len(problem.fleet_limits), L.N_HUBS: len(hubs), L.NODE_WIDTH: nodes.shape[1],
         L.VEHICLE_WIDTH: owns.shape[1], L.POSITION_WIDTH: L.LOADS + dimensions,
-        L.HAS_LIMITS: bool(problem.shares or problem.fleet_limits or problem.hub_limits),
+        L.HAS_LIMITS: bool(problem.shares or problem.fleet_limits or hubs),
         L.HAS_SLOW: bool(
             (told[:, L.RIDE_LIMIT] >= 0).any() or nodes[:, L.LATE].any() or moved_minute or owns[:, L.TOLD].any()
         ),
@@ -373,7 +373,8 @@ def _requests(problem: RoutingProblem) -> NDArray[np.int64]:
     for r, request in enumerate(problem.requests):
         stops = [stop for _, _, stop in request.stops]
         taken = np.sum([stop.loads for stop in request.pickups or request.drops], axis=0, dtype=np.int64)
-        hubs = sum(1 << k for k, hub in enumerate(problem.hub_limits) if any(stop.point == hub.point for stop in stops))
+        points = {stop.point for stop in stops}
+        hubs = sum(1 << k for k, hub in enumerate(problem.binding_hub_limits) if hub.point in points)
         table[r] = (
             first, first + len(stops), len(request.pickups), absent[r],
             -1 if request.ride_seconds_at_most is None else request.ride_seconds_at_most,
