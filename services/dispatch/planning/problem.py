@@ -426,6 +426,8 @@ class RoutingProblem:
             yield Fault("negative-number", request.id, f"{what} a un prix ou une durée négatifs.")
         if _too_large(*numbers):
             yield Fault("overflow", request.id, f"{what} contient un nombre trop grand.")
+        if request.left_out_weight == 0:
+            yield Fault("weight-zero", request.id, f"{what} a un poids nul : elle ne serait jamais servie. Donnez 1.")
         yield from self._load_faults(request, what)
 
     def _stop_faults(self, request_id: str, what: str, stop: Stop) -> Iterator[Fault]:

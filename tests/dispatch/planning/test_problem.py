@@ -83,6 +83,8 @@ FAULTY_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"drops": (Stop(1, 0, 9, loads=(6, 7)), Stop(1, 0, 9, loads=(-1, 0)))}, "negative-number"),
     ({"ride_seconds_at_most": -1}, "negative-number"),
     ({"left_out_price": -1}, "negative-number"),
+    ({"left_out_weight": -1}, "negative-number"),
+    ({"left_out_weight": 0}, "weight-zero"),
     (with_pickup(window_end_seconds=TOO_LARGE), "overflow"),
     (with_pickup(window_start_seconds=-TOO_LARGE), "overflow"),
     (with_pickup(latest_seconds=TOO_LARGE), "overflow"),
