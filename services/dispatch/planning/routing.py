@@ -34,15 +34,25 @@ UNSERVED = -1
 BEAM = 30
 """Ways to place some stops of a request before a given stop of a route that are followed further."""
 
+MOST_ANY_ORDER = 5
+"""Of more pickups (or drops) of one request than this only the given order is tried."""
+
 MOST_RIDES = 60
 """Places of a request whose timetable is made before it is left aside."""
 
 
 def route(
-    problem: RoutingProblem, stop: Limit, seed: int = 0, *, watch: Watch | None = None, start: Plan | None = None
+    problem: RoutingProblem,
+    stop: Limit,
+    seed: int = 0,
+    *,
+    watch: Watch | None = None,
+    start: Plan | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Plan:
     """Return the best plan found until `stop`, never worse than `start`.
 
+    `should_stop` is asked after each request that is inserted, but no more once the library searches.
     What it does not serve is in `plan.left_out`. Prices of balance and of shares not reached choose among the plans
     found; the library does not search for them. Blocks and keeps the interpreter busy.
 
@@ -52,17 +62,21 @@ def route(
     began = time.monotonic()
     deadline = began + stop.seconds if isinstance(stop, Seconds) else None
     candidates = _candidates(problem, seed)
+
+    def is_over() -> bool:
+        return should_stop() or (deadline is not None and time.monotonic() > deadline)
+
     best = _Best(problem, began, watch)
     draft = _Draft(problem)
     if start is not None:
         best.offer(start)
         draft.take(_sequences_of(problem, start))
     # A plan is there at once: on a large problem the library takes many seconds to its first.
-    draft.insert_all(candidates, deadline)
+    draft.insert_all(candidates, is_over)
     best.offer(draft.plan())
     # Its model alone takes seconds then, which no limit interrupts.
     gone = time.monotonic() - began
-    if candidates and (isinstance(stop, Steps) or gone < stop.seconds / 2):
+    if candidates and not should_stop() and (isinstance(stop, Steps) or gone < stop.seconds / 2):
         model = _Model(problem, candidates)
 
         def better(sequences: list[list[Call]]) -> None:
@@ -75,15 +89,18 @@ def route(
         if (sequences := model.search(stop, time.monotonic() - began)) is not None:
             draft = _Draft(problem)
             draft.take(sequences)
-            draft.insert_all(candidates, deadline)
+            draft.insert_all(candidates, is_over)
             best.offer(draft.plan())
     return best.plan
 
 
-def first_plan(problem: RoutingProblem, seed: int = 0) -> Plan:
-    """Return a plan by cheapest insertion alone: locked requests first, with second thoughts about their order."""
+def first_plan(problem: RoutingProblem, seed: int = 0, *, is_over: Callable[[], bool] = lambda: False) -> Plan:
+    """Return a plan by cheapest insertion alone: locked requests first, with second thoughts about their order.
+
+    Once it `is_over` the rest is left aside, but for what is locked.
+    """
     draft = _Draft(problem)
-    draft.insert_all(_candidates(problem, seed), None)
+    draft.insert_all(_candidates(problem, seed), is_over)
     return draft.plan()
 
 
@@ -160,15 +177,18 @@ class _Draft:
             calls = self._rideable(index, [call for call in given if call.request.id in taken])
             self._set(index, calls)
 
-    def insert_all(self, requests: Sequence[Request], deadline: float | None) -> None:
-        """Serve each request that is in no route at its cheapest place, where there is one that is worth it."""
+    def insert_all(self, requests: Sequence[Request], is_over: Callable[[], bool]) -> None:
+        """Serve each request that is in no route at its cheapest place, where there is one that is worth it.
+
+        Once it `is_over` the rest is left aside, but for what is locked.
+        """
         for index in range(len(self._tables)):
             self._insert_locked(index)
         planned = {call.request.id for table in self._tables for call in table.calls}
         for request in requests:
             if request.id not in planned and request.locked_to is None:
                 self._insert(request)
-                if deadline is not None and time.monotonic() > deadline:
+                if is_over():
                     return
 
     def plan(self) -> Plan:
@@ -279,6 +299,24 @@ def _is_whole(request: Request, calls: Sequence[Call]) -> bool:
     return kinds == [kind for kind, _, _ in request.stops]
 
 
+def _ways(request: Request) -> dict[int, list[int]]:
+    """Return for each set of stops placed (a bit each, pickups first) which may be next, from none placed to all."""
+    count, pickups = len(request.stops), len(request.pickups)
+    found: dict[int, list[int]] = {}
+    waiting = [0]
+    while waiting:
+        placed = waiting.pop()
+        if placed in found:
+            continue
+        picks = [index for index in range(pickups) if not placed >> index & 1]
+        left = picks or [index for index in range(pickups, count) if not placed >> index & 1]
+        if (pickups if picks else count - pickups) > MOST_ANY_ORDER:
+            left = left[:1]
+        found[placed] = left
+        waiting += [placed | 1 << index for index in left]
+    return dict(sorted(found.items()))
+
+
 def _calls_at(point: int, requests: Iterable[Request]) -> bool:
     return any(stop.point == point for request in requests for _, _, stop in request.stops)
 
@@ -366,24 +404,23 @@ class _Timetable:
     def places(self, request: Request) -> list[_Place]:
         """Return places for the request with what each adds to the price of the rides, lateness of others apart."""
         stops = [stop for _, _, stop in request.stops]
-        pickups = (1 << len(request.pickups)) - 1
+        ways = _ways(request)
         everything = (1 << len(stops)) - 1
-        added = [self._added(request, stops, placed) for placed in range(everything + 1)]
-        labels: list[list[_Label]] = [[] for _ in range(everything + 1)]  # by which stops are placed
+        added = {placed: self._added(request, stops, placed) for placed in ways}
+        labels: dict[int, list[_Label]] = {placed: [] for placed in ways}  # by which stops are placed
         places: list[_Place] = []
         for before in range(len(self.calls) + 1):
             labels[0] = [_Label(self._ridden[before], self._leaves[before], self._points[before], ())]
-            for placed in range(everything):
-                labels[placed] = sorted(labels[placed])[:BEAM]
-                for index, stop in enumerate(stops):
-                    wanted = 1 << index
-                    if placed & wanted or (wanted > pickups and placed & pickups != pickups):
-                        continue
-                    if wanted <= pickups and self._is_over(before, added[placed | wanted]):
+            for placed, indices in ways.items():
+                if placed != everything:
+                    labels[placed] = sorted(labels[placed])[:BEAM]
+                for index in indices:
+                    then = placed | 1 << index
+                    if index < len(request.pickups) and self._is_over(before, added[then]):
                         continue
                     for label in labels[placed]:
-                        if moved := self._move(label, stop, before, index):
-                            labels[placed | wanted].append(moved)
+                        if moved := self._move(label, stops[index], before, index):
+                            labels[then].append(moved)
             following = self._points[before + 1]
             latest = self._latest[before]
             so_far = self._ridden[before] + self._prices[self._points[before]][following] if self.calls else 0
@@ -395,7 +432,7 @@ class _Timetable:
             if before == len(self.calls):
                 break
             # On to the next call, with what is aboard.
-            for placed in range(1, everything):
+            for placed in list(ways)[1:-1]:
                 is_over = self.calls[before].kind is StopKind.PICKUP and self._is_over(before + 1, added[placed])
                 kept = [] if is_over else labels[placed]
                 labels[placed] = []

@@ -63,7 +63,8 @@ def solve(
     engine
         One of `ENGINES`.
     should_stop
-        Asked many times a second; once true, the best plan so far is returned.
+        Asked many times a second; once true, the best plan so far is returned. The second engine asks until its library
+        searches.
     solve_part
         Who searches a part of a big day, where it is not this process.
 
@@ -75,7 +76,7 @@ def solve(
         raise ValueError(f"engine is one of {ENGINES}")
     begin = near.plan if near else start
     if engine == "ortools" or not HAS_SEARCH:
-        return route(problem, stop, seed, watch=watch, start=begin)
+        return route(problem, stop, seed, watch=watch, start=begin, should_stop=should_stop or (lambda: False))
     is_big = len(problem.requests) >= BIG_REQUESTS and problem.objective is Objective.PRICES
     if is_big and near is None:
         _warm_up()
@@ -103,7 +104,7 @@ def search_whole(
 ) -> Plan:
     """Search the first plan of a big day, for the span of its search that comes before the parts, on all cores."""
     if not HAS_SEARCH:
-        return route(problem, stop, seed, watch=watch)
+        return route(problem, stop, seed, watch=watch, should_stop=should_stop or (lambda: False))
     return search(problem, stop, seed, watch=watch, should_stop=should_stop, span=span)
 
 

@@ -24,7 +24,7 @@ from services.dispatch.planning.problem import (
     Vehicle,
     pair,
 )
-from services.dispatch.planning.routing import route
+from services.dispatch.planning.routing import MOST_ANY_ORDER, first_plan, route
 from services.dispatch.planning.stop import Seconds, Steps
 from tests.strategies import problems
 
@@ -88,6 +88,31 @@ def test_several_pickups_and_drops_are_one_ride() -> None:
     calls = [(visit.kind, visit.point) for visit in only.visits if visit.request_id == "a"]
     assert [kind for kind, _ in calls] == [StopKind.PICKUP] * 2 + [StopKind.DROP] * 2
     assert only.travel_seconds == 8 * 600
+
+
+def with_drops(points: Sequence[int]) -> Request:
+    return Request("many", (a_stop(0, loads=(len(points),)),), tuple(a_stop(point, loads=(1,)) for point in points))
+
+
+def test_a_few_drops_are_put_into_the_cheapest_order() -> None:
+    points = [4, 1, 3, 2, 4][:MOST_ANY_ORDER]
+    [only] = first_plan(a_line([with_drops(points)], [a_vehicle("v")])).routes
+    assert len(only.visits) == 1 + len(points)
+    assert only.travel_seconds == 8 * 600
+
+
+def test_many_drops_are_planned_in_the_order_given() -> None:
+    points = [1, 2] * 11
+    problem = a_line([with_drops(points), a_request("b", 2)], [a_vehicle("v"), a_vehicle("w")])
+    found = first_plan(problem)
+    assert check(problem, found) == []
+    [drops] = [
+        [visit.point for visit in one.visits if visit.request_id == "many" and visit.kind is StopKind.DROP]
+        for one in found.routes
+        if "many" in one.request_ids
+    ]
+    assert drops == points
+    assert sorted(request for served in planned(problem).values() for request in served) == ["b", "many"]
 
 
 def test_a_site_that_is_closed_is_waited_for() -> None:
@@ -224,3 +249,9 @@ def test_each_better_plan_is_told() -> None:
 def test_with_steps_the_same_seed_gives_the_same_plan() -> None:
     problem = a_line(SPREAD, FOUR)
     assert route(problem, Steps(20), 7) == route(problem, Steps(20), 7)
+
+
+def test_whoever_wants_the_plan_now_gets_what_is_inserted_so_far() -> None:
+    problem = a_line(SPREAD, FOUR)
+    assert len(route(problem, Steps(1), should_stop=lambda: True).planned) == 1
+    assert len(route(problem, Steps(1)).planned) == 4

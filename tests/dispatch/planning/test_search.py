@@ -26,6 +26,7 @@ from services.dispatch.planning.problem import (
     Vehicle,
     pair,
 )
+from services.dispatch.planning.routing import first_plan
 from services.dispatch.planning.schedule import Call, calls_of, ride
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
@@ -609,3 +610,32 @@ def test_as_many_hub_limits_as_may_be_are_kept() -> None:
     assert check(problem, plan) == []
     assert len(plan.routes) == 2
     assert {"a63", "b63"} <= {item.request_id for item in plan.left_out}
+
+
+def where_locked_requests_get_into_each_others_way(others: int) -> RoutingProblem:
+    """A street; what is cheapest for the first locked request leaves no way to serve the second beside it."""
+    apart = 600 * np.abs(np.arange(5)[:, None] - np.arange(5)[None, :])
+    first = Request("first", (Stop(2, 0, 9_000, 60),), (Stop(1, 0, 5_000, 60), Stop(3, 0, 9_000, 60)), locked_to="v")
+    second = pair("second", Stop(1, 1_800, 2_000, 60), Stop(4, 0, 4_000, 60), locked_to="v")
+    free = tuple(pair(f"r{k}", Stop(0, 0, 90_000, 60), Stop(4, 0, 90_000, 60)) for k in range(others))
+    return RoutingProblem(
+        points=("a", "b", "c", "d", "e"),
+        requests=(first, second, *free),
+        vehicles=(Vehicle("v", 0, 0, 0, 9_000), Vehicle("w", 0, 0, 0, 90_000)),
+        travel_seconds=apart,
+        travel_metres=apart,
+    )
+
+
+def test_whoever_wants_the_plan_now_waits_for_second_thoughts_about_what_is_locked_only() -> None:
+    problem = where_locked_requests_get_into_each_others_way(others=20)
+    lane = _Lane(Arrays(problem), 0, 0)
+    lane.construct()
+    assert not lane.serves(1)
+    assert len(first_plan(problem).planned) == 22
+    begun = first_plan(problem, is_over=lambda: True).planned
+    assert {"first", "second"} <= set(begun)
+    assert len(begun) == 3
+    plan = search(problem, Steps(1), should_stop=lambda: True)
+    assert check(problem, plan) == []
+    assert plan.left_out == ()

@@ -386,11 +386,19 @@ class _Search:
             # Kept before anything is tried: what a search begins from, its answer is never worse than.
             self._tell(is_last=False)
         locked = [r for r, request in enumerate(self.problem.requests) if request.locked_to is not None]
+        first: Plan | None = None
+
+        def is_over() -> bool:
+            return should_stop() or clock.left <= 0
+
         for lane in self.lanes:
             lane.construct()
             if any(not lane.serves(request) for request in locked):
                 # They got into each other's way: begin with what puts them in with second thoughts.
-                lane.adopt(self.arrays.rows_of(first_plan(self.problem, self.seed)))
+                first = first or first_plan(self.problem, self.seed, is_over=is_over)
+                lane.adopt(self.arrays.rows_of(first))
+                if is_over():
+                    lane.construct()  # what was left aside for lack of time: here it is a matter of a moment
         self._tell(is_last=False)
         is_coupled = bool(
             self.problem.prices.balance_per_second or any(self.problem.least(share) for share in self.problem.shares)
