@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from services.dispatch.planning.plan import LeftOut, Plan, Route
-from services.dispatch.planning.problem import Matrix, RoutingProblem
+from services.dispatch.planning.problem import FaultyProblem, Matrix, RoutingProblem, locks_out_of_hours
 from services.kit.errors import DomainError, refuse_all
 
 Document = dict[str, Any]
@@ -95,7 +95,7 @@ def from_document(document: object, travel: Travel | None = None) -> RoutingProb
         Where its shape is wrong: a missing or unknown member, another type, an unknown point. Several are raised
         together as `Refusals`.
     FaultyProblem
-        Where the shape is right and the contents are not.
+        Where the shape is right and the contents are not, also where a shift leaves no time for what is locked to it.
     """
     reader = _Reader()
     given = reader.members(document, "", {field.name for field in fields(RoutingProblem)})
@@ -110,7 +110,10 @@ def from_document(document: object, travel: Travel | None = None) -> RoutingProb
     if travel and reader.positions is not None and any(values[name] is None for name in MATRICES):
         estimated = dict(zip(MATRICES, travel(reader.positions), strict=True))
         values.update({name: estimated[name] for name in MATRICES if values[name] is None})
-    return RoutingProblem(**values)
+    problem = RoutingProblem(**values)
+    if faults := [*locks_out_of_hours(problem)]:
+        raise FaultyProblem(faults)
+    return problem
 
 
 def positions(document: Mapping[str, Any]) -> list[Position] | None:

@@ -254,7 +254,8 @@ class RoutingProblem:
         With every fault: a window that ends before it starts, a load that no vehicle can carry, loads picked up that
         are not those dropped, a matrix that is not (n, n), not whole or has a negative cell, an unknown point or
         vehicle, an id given twice, a shift without length, breaks that do not fit into their shift, loads in another
-        number of dimensions, shares that are no shares, a number too large.
+        number of dimensions, shares that are no shares, a number too large, a request locked to a vehicle
+        that may not or cannot carry it, one that weighs nothing, more hub limits than can be kept apart.
     """
 
     points: tuple[str, ...]
@@ -429,6 +430,7 @@ class RoutingProblem:
         if request.left_out_weight == 0:
             yield Fault("weight-zero", request.id, f"{what} a un poids nul : elle ne serait jamais servie. Donnez 1.")
         yield from self._load_faults(request, what)
+        yield from self._lock_faults(request, what)
 
     def _stop_faults(self, request_id: str, what: str, stop: Stop) -> Iterator[Fault]:
         if not 0 <= stop.point < len(self.points):
@@ -474,6 +476,27 @@ class RoutingProblem:
                 "load-over-every-vehicle", request.id, f"{what} est trop lourde ou volumineuse pour chaque vélo."
             )
 
+    def _lock_faults(self, request: Request, what: str) -> Iterator[Fault]:
+        vehicle = None if request.locked_to is None else self.vehicles_by_id.get(request.locked_to)
+        if vehicle is None:
+            return
+        reasons = []
+        if (
+            (request.allowed_vehicles is not None and vehicle.id not in request.allowed_vehicles)
+            or vehicle.id in request.forbidden_vehicles
+            or (request.allowed_groups is not None and vehicle.group not in request.allowed_groups)
+            or vehicle.group in request.forbidden_groups
+        ):
+            reasons.append("qui lui est interdite")
+        if request.skills - vehicle.skills:
+            reasons.append(f"qui n'a pas « {', '.join(sorted(request.skills - vehicle.skills))} »")
+        taken = [sum(loads) for loads in zip(*(stop.loads for stop in request.pickups), strict=False)]
+        if any(load > capacity for load, capacity in zip(taken, vehicle.capacities, strict=False)):
+            reasons.append("dont le vélo est trop petit pour elle")
+        for reason in reasons:
+            detail = f"{what} est imposée à la vacation « {vehicle.id} », {reason}."
+            yield Fault("lock-impossible", request.id, detail)
+
     def _limit_faults(self) -> Iterator[Fault]:
         for share in self.shares:
             if not 0 <= share.at_least_permille <= share.at_most_permille <= 1000:
@@ -510,6 +533,25 @@ class RoutingProblem:
 
 
 _KINDS = {StopKind.PICKUP: "enlèvement", StopKind.DROP: "dépôt"}
+
+
+def locks_out_of_hours(problem: RoutingProblem) -> Iterator[Fault]:
+    """Yield a fault for each stop that the shift its request is locked to leaves no time for, however near it is.
+
+    Not of every problem: on a day under way what is aboard may be too late, and `hold` lets its limits give way.
+    """
+    for request in problem.requests:
+        if request.locked_to is None:
+            continue
+        vehicle = problem.vehicles_by_id[request.locked_to]
+        for kind, _, stop in request.stops:
+            begins = stop.opens(vehicle.shift_start_seconds)
+            if begins is None or begins + stop.duration_seconds > vehicle.shift_end_seconds:
+                detail = (
+                    f"La demande « {request.id} », {_KINDS[kind]} : hors des heures de la vacation « {vehicle.id} »,"
+                    " à laquelle elle est imposée."
+                )
+                yield Fault("lock-out-of-hours", request.id, detail)
 
 
 def pair(

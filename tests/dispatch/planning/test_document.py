@@ -279,6 +279,15 @@ def test_right_shapes_with_impossible_contents_are_a_faulty_problem() -> None:
         document.from_document(changed("/vehicles/0/shift_end_seconds", "07:30"))
 
 
+def test_what_is_locked_to_a_shift_at_other_hours_is_told_before_any_search() -> None:
+    early = changed("/requests/0/locked_to", "bike")
+    assert document.from_document(early).requests[0].locked_to == "bike"
+    early["requests"][0]["pickups"][0]["window_end_seconds"] = "08:30"
+    early["vehicles"][0]["shift_start_seconds"] = "09:00"
+    with pytest.raises(FaultyProblem, match="« cloths », enlèvement : hors des heures de la vacation « bike »"):
+        document.from_document(early)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("hub"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from([*SMALL]), inner),

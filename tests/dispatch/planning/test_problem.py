@@ -30,6 +30,7 @@ from services.dispatch.planning.problem import (
     Stop,
     StopKind,
     Vehicle,
+    locks_out_of_hours,
     pair,
 )
 from tests.strategies import problems
@@ -104,6 +105,11 @@ FAULTY_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"allowed_vehicles": NAMED}, "unknown-vehicle"),
     ({"forbidden_vehicles": NAMED}, "unknown-vehicle"),
     ({"locked_to": "nobody"}, "unknown-vehicle"),
+    ({"locked_to": "v", "allowed_vehicles": frozenset[str]()}, "lock-impossible"),
+    ({"locked_to": "v", "forbidden_vehicles": frozenset({"v"})}, "lock-impossible"),
+    ({"locked_to": "v", "allowed_groups": frozenset({"north"})}, "lock-impossible"),
+    ({"locked_to": "v", "forbidden_groups": frozenset({""})}, "lock-impossible"),
+    ({"locked_to": "v", "skills": frozenset({"trailer"})}, "lock-impossible"),
 ]
 FAULTY_VEHICLES: list[tuple[dict[str, Any], str]] = [
     ({"start_point": 5}, "unknown-point"),
@@ -189,7 +195,7 @@ def test_a_faulty_rule_is_named(rules: dict[str, Any], fault: tuple[str, str]) -
 def test_every_kind_of_fault_has_been_given() -> None:
     named = set(re.findall(r'Fault\(\s*"([a-z-]+)"', inspect.getsource(module)))
     given = {kind for _, kind in (*FAULTY_REQUESTS, *FAULTY_VEHICLES, *FAULTY_MATRICES)}
-    assert named == given | {kind for _, (kind, _) in FAULTY_RULES}
+    assert named == given | {kind for _, (kind, _) in FAULTY_RULES} | {"lock-out-of-hours"}
 
 
 def test_ids_given_twice_are_named() -> None:
@@ -222,6 +228,35 @@ def test_as_many_hub_limits_are_no_fault_as_are_told_apart_and_any_number_that_n
     assert problem.binding_hub_limits == kept
     two = a_problem(requests=(REQUEST, replace(REQUEST, id="s")), hub_limits=(HubLimit(1, 1), HubLimit(1, 0)))
     assert two.binding_hub_limits == (HubLimit(1, 0),)  # there is one vehicle
+
+
+def test_what_is_locked_to_a_vehicle_that_is_too_small_for_it_is_named() -> None:
+    large = replace(VEHICLE, id="large", capacities=(20, 20))
+    heavy = replace(REQUEST, **with_pickup(loads=(11, 0)), **with_drop(loads=(11, 0)), locked_to="v")
+    assert faults_of(requests=(heavy,), vehicles=(VEHICLE, large)) == [("lock-impossible", "r")]
+    aboard = replace(heavy, pickups=())
+    assert a_problem(requests=(aboard,), vehicles=(VEHICLE, large)).requests == (aboard,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stops"),
+    [
+        (with_pickup(window_start_seconds=-600, window_end_seconds=-1), 1),
+        (with_pickup(window_start_seconds=7_141, window_end_seconds=9_000), 1),
+        (with_pickup(closures=(Span(-1, 3_601),)), 1),
+        (with_drop(service_seconds=7_201), 1),
+        ({**with_pickup(service_seconds=7_201), **with_drop(window_start_seconds=-9, window_end_seconds=-1)}, 2),
+        (with_pickup(window_start_seconds=-600, window_end_seconds=0), 0),
+        (with_pickup(window_start_seconds=7_140, window_end_seconds=9_000), 0),
+        (with_pickup(window_end_seconds=-1, window_start_seconds=-9, latest_seconds=0), 0),
+    ],
+)
+def test_stops_that_the_shift_they_are_locked_to_leaves_no_time_for_are_told(
+    changes: dict[str, Any], stops: int
+) -> None:
+    problem = a_problem(requests=(replace(REQUEST, **changes, locked_to="v"), replace(REQUEST, id="free", **changes)))
+    told = [(fault.kind, fault.item) for fault in locks_out_of_hours(problem)]
+    assert told == [("lock-out-of-hours", "r")] * stops
 
 
 def test_every_fault_is_told_at_once() -> None:
