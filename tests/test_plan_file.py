@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,10 +18,24 @@ import pytest
 from services import plan_file
 from services.dispatch.planning import check, document, problem
 from services.dispatch.planning.check import Violation, ViolationKind
+from services.dispatch.planning.plan import Plan
+from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.search.run import search
+from services.dispatch.planning.stop import Limit, Watch
 from tests.dispatch.planning.test_instances import LILIM, SARTORI
 
 PROJECT = Path(__file__).parents[1]
 EXAMPLE = PROJECT / "docs" / "planning-file.json"
+ANY_TIME = {"window_start_seconds": 0, "window_end_seconds": "12:00"}
+SHIFT = {"start_point": 0, "end_point": 0, "shift_start_seconds": 0, "shift_end_seconds": "12:00"}
+ALIKE: dict[str, Any] = {
+    "points": ["hub", "school"],
+    "requests": [{"id": "cloths", "pickups": [{"point": 0, **ANY_TIME}], "drops": [{"point": 1, **ANY_TIME}]}],
+    "vehicles": [{"id": "one", **SHIFT}, {"id": "other", **SHIFT}],
+    "travel_seconds": [[0, 300], [300, 0]],
+    "travel_metres": [[0, 900], [900, 0]],
+}
+"""One request, and two vehicles that are the same but for their names."""
 
 
 def tournee_plan(*arguments: str | Path) -> int:
@@ -183,6 +197,28 @@ def test_a_plan_that_the_judge_refuses_is_not_written(
     assert tournee_plan(lilim, "--steps", "5", "--out", out) == 1
     assert not out.exists()
     assert "planted" in capsys.readouterr().err
+
+
+def test_of_plans_as_good_the_answer_is_the_one_that_the_search_ends_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Plan] = []
+
+    def tells_another(planned: RoutingProblem, stop: Limit, seed: int, *, watch: Watch, engine: str) -> Plan:
+        plan = search(planned, stop, seed)
+        (route,) = plan.routes
+        (other,) = {"one", "other"} - {route.vehicle_id}
+        told.append(replace(plan, routes=(replace(route, vehicle_id=other),)))
+        watch(0.0, told[0])
+        return plan
+
+    monkeypatch.setattr("services.dispatch.planning.solve.solve", tells_another)
+    file, out = tmp_path / "alike.json", tmp_path / "plan.json"
+    file.write_text(json.dumps(ALIKE))
+    assert tournee_plan(file, "--steps", "50", "--out", out) == 0
+    answer = json.loads(out.read_text())
+    assert answer["routes"][0]["vehicle_id"] != told[0].routes[0].vehicle_id
+    assert len(answer["trace"]) == 1  # it is no better
 
 
 class OnTerminal:

@@ -224,6 +224,19 @@ def test_a_lane_that_is_behind_halfway_through_wavering_goes_on_from_the_best(mo
     assert abs(behind.count(behind[0]) - len(behind) / 2) <= 1
 
 
+def test_where_steps_count_the_plan_does_not_depend_on_when_better_ones_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alike = tuple(Vehicle(f"v{k}", 0, 0, 0, 16_000) for k in range(6))
+    problem = replace(long_routes(16), vehicles=alike, objective=Objective.PRICES)
+
+    def plans(tell_seconds: float) -> list[Plan]:
+        monkeypatch.setattr("services.dispatch.planning.search.run.TELL_SECONDS", tell_seconds)
+        return [search(problem, Steps(4_000), seed, watch=lambda _seconds, _plan: None) for seed in range(12)]
+
+    assert plans(0.0) == plans(1e9)
+
+
 def with_drops_far_off(problem: RoutingProblem) -> RoutingProblem:
     """Return the same places and windows, each drop on the other side of the spiral."""
     stops = [stop for request in problem.requests for stop in (*request.pickups, *request.drops)]

@@ -599,7 +599,7 @@ class _Search:
         )
         plan = self._assembled([found[k][1][1] for k in chosen]) if chosen else best
         assert self.plan is not None
-        self.plan = min((self.plan, best, plan), key=self._rank)
+        self.plan = min((plan, best, self.plan), key=self._rank)
 
     def _assembled(self, routes: list[Route]) -> Plan:
         """Return the plan of these routes, each given a vehicle of its class."""
@@ -657,7 +657,7 @@ class _Search:
     def _tell(self, *, is_last: bool) -> None:
         best = self.best
         is_due = self.watch is not None and self.clock.seconds - self._told >= TELL_SECONDS
-        if self.plan is None or ((is_due or is_last) and best.best != self._told_cost):
+        if self.plan is None or is_last or (is_due and best.best != self._told_cost):
             began = time.monotonic()
             plan = self.arrays.plan_of(best.rows)
             if self.clock.is_timed:
@@ -668,6 +668,7 @@ class _Search:
                 if self.watch:
                     self.watch(self.clock.seconds, plan)
             elif is_last and self._rank(plan) == self._rank(self.plan):
+                # Of plans that are as good, the one of the lanes: which one was told depends on the clock.
                 self.plan = plan
 
     def _rank(self, plan: Plan) -> tuple[int, ...]:
