@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -40,6 +40,14 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+@dataclass(slots=True)
+class Heard:
+    """The first Ctrl-C or SIGTERM, and whether it is raised: not where that would lose a plan."""
+
+    first: Interrupted | None = None
+    is_raised: bool = True
 
 
 @dataclass(slots=True)
@@ -151,9 +159,9 @@ def run(asked: argparse.Namespace) -> int:
     Stopped by Ctrl-C or SIGTERM it writes the best plan it has and ends the process with 130 or 143.
     """
     try:
-        with _heard():
+        with _heard() as heard:
             _check_places(asked.out, asked.plot)
-            return _plan(load(asked.file, asked.format), asked)
+            return _plan(load(asked.file, asked.format), asked, heard)
     except DomainError as error:
         errors = error.errors if isinstance(error, Refusals) else (error,)
         for fault in errors[:MOST_TOLD]:
@@ -186,25 +194,26 @@ def load(path: Path, form: str | None = None) -> Task:
     return Task(path.stem, problem, None, document.positions(given), is_estimated)
 
 
-def _plan(task: Task, asked: argparse.Namespace) -> int:
+def _plan(task: Task, asked: argparse.Namespace, heard: Heard) -> int:
     done = threading.Event()
     failures: list[BaseException] = []
-    threading.Thread(target=_search, args=(task, asked, done, failures), daemon=True).start()
-    stopped = None
-    try:
+    with suppress(Interrupted):
+        threading.Thread(target=_search, args=(task, asked, done, failures), daemon=True).start()
         _wait(task, done, None if asked.steps else asked.seconds)
-    except Interrupted as error:
-        stopped = error
+        heard.is_raised = False
     if task.best is None:
-        raise failures[0] if failures else stopped or RuntimeError("the search ended without a plan")
-    code = _hand_over(task, task.best, asked)
+        raise failures[0] if failures else heard.first or RuntimeError("the search ended without a plan")
+    code = _hand_over(task, task.best, asked, heard)
+    written = "." if code else " ; le meilleur plan trouvé est écrit."
     if failures:
-        _say(f"La recherche a échoué ({failures[0]!r}) ; le meilleur plan trouvé est écrit.")
-        code = 1
-    if stopped:
-        _say("Interrompu ; le meilleur plan trouvé est écrit.")
-        sys.stdout.flush()
-        os._exit(code or 128 + stopped.number)  # the search is still at it and hears nothing
+        _say(f"La recherche a échoué ({failures[0]!r}){written}")
+        code = code or 1
+    if heard.first:
+        _say(f"Interrompu{written}")
+        code = code or 128 + heard.first.number
+        if not done.is_set():
+            sys.stdout.flush()
+            os._exit(code)  # the search is still at it and hears nothing
     return code
 
 
@@ -243,8 +252,8 @@ def _wait(task: Task, done: threading.Event, seconds: float | None) -> None:
                 return
 
 
-def _hand_over(task: Task, plan: Plan, asked: argparse.Namespace) -> int:
-    """Judge the plan, explain it and write it."""
+def _hand_over(task: Task, plan: Plan, asked: argparse.Namespace, heard: Heard) -> int:
+    """Judge the plan, explain it and write it; return 0, or 1 or 2 where it is not written, which is said."""
     from services.dispatch.planning.check import check
 
     violations = check(task.problem, plan)
@@ -254,19 +263,41 @@ def _hand_over(task: Task, plan: Plan, asked: argparse.Namespace) -> int:
     if plan.left_out and task.instance is None:
         from services.dispatch.planning.reasons import explain
 
-        plan = explain(task.problem, plan)
+        try:
+            heard.is_raised = True
+            plan = explain(task.problem, plan)
+            heard.is_raised = False
+        except Interrupted:
+            _say("Les raisons de ce qui reste de côté manquent : leur recherche est interrompue.")
     elif plan.left_out:
         _say(f"{len(plan.left_out)} demandes restent de côté ; donnez plus de temps.")
     try:
         if asked.out:
-            asked.out.write_text(task.answer(plan), encoding="utf-8")
+            _write(asked.out, task.answer(plan))
         else:
             sys.stdout.buffer.write(task.answer(plan).encode())
         if asked.plot:
-            asked.plot.write_text(task.picture(plan), encoding="utf-8")
+            _write(asked.plot, task.picture(plan))
     except OSError as error:
-        raise UnreadableFile(f"Le plan ne peut pas être écrit ({error}) ; vérifiez la place et vos droits.") from error
+        _say(f"Le plan ne peut pas être écrit ({error}) ; vérifiez la place et vos droits.")
+        return 2
     return 0
+
+
+def _write(place: Path, text: str) -> None:
+    """Write a file whole or leave what was there. Raises OSError."""
+    behind = place.resolve()  # a link stays one
+    if (place.exists() and not place.is_file()) or not os.access(behind.parent, os.W_OK):
+        place.write_text(text, encoding="utf-8")  # a device or a pipe, or a folder that takes no other file
+        return
+    draft = behind.with_name(f".tournee-{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        if behind.exists():
+            draft.chmod(behind.stat().st_mode & 0o7777)
+        draft.replace(behind)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _travel(positions: Sequence[document.Position]) -> tuple[Any, Any]:
@@ -285,19 +316,22 @@ def _check_places(*places: Path | None) -> None:
 
 
 @contextmanager
-def _heard() -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM raise Interrupted; the second ends the process."""
+def _heard() -> Iterator[Heard]:
+    """Let the first Ctrl-C or SIGTERM be heard, and raised as Interrupted where it may; the second ends the process."""
+    heard = Heard()
 
     def hear(number: int, _frame: FrameType | None) -> None:
         for each in before:
             signal.signal(each, signal.SIG_DFL)
-        raise Interrupted(number)
+        heard.first = Interrupted(number)
+        if heard.is_raised:
+            raise heard.first
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, hear)
     try:
-        yield
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

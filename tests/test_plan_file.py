@@ -1,5 +1,6 @@
 """`tournee plan`: what it writes for each kind of file, what it refuses in a line, and that a plan survives Ctrl-C."""
 
+import errno
 import json
 import math
 import os
@@ -256,6 +257,66 @@ def test_a_search_that_is_stopped_writes_the_best_plan_so_far(
     assert "Traceback" not in said
     answer = json.loads(out.read_text())
     assert sorted(node for route in answer["routes"] for node in route) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_reasons_are_looked_for_the_plan_is_written_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    def stopped(planned: RoutingProblem, plan: Plan) -> Plan:
+        signal.raise_signal(number)
+        return plan
+
+    monkeypatch.setattr("services.dispatch.planning.reasons.explain", stopped)
+    out = tmp_path / "plan.json"
+    assert tournee_plan(EXAMPLE, "--steps", "50", "--out", out) == 128 + number
+    (left_out,) = json.loads(out.read_text())["left_out"]
+    assert left_out == {"request_id": "trop tôt"}
+    said = capsys.readouterr().err
+    assert "raisons" in said
+    assert "le meilleur plan trouvé est écrit" in said
+
+
+def test_stopped_while_the_plan_is_written_it_is_written_whole(
+    tmp_path: Path, lilim: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = plan_file.Task.answer
+
+    def stopped(task: plan_file.Task, plan: Plan) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return answer(task, plan)
+
+    monkeypatch.setattr(plan_file.Task, "answer", stopped)
+    out = tmp_path / "plan.json"
+    assert tournee_plan(lilim, "--steps", "5", "--out", out) == 128 + signal.SIGTERM
+    assert json.loads(out.read_text())["routes"]
+    assert "le meilleur plan trouvé est écrit" in capsys.readouterr().err
+
+
+def test_a_plan_that_cannot_be_written_whole_leaves_what_was_there(
+    tmp_path: Path, lilim: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fills_the_disk(place: Path, text: str, **how: str) -> None:
+        place.write_bytes(text[:10].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "plan.json"
+    out.write_text("the plan of before")
+    monkeypatch.setattr(Path, "write_text", fills_the_disk)
+    assert tournee_plan(lilim, "--steps", "5", "--out", out) == 2
+    assert out.read_text() == "the plan of before"
+    assert {*tmp_path.iterdir()} == {lilim, out}
+    assert "ne peut pas être écrit" in capsys.readouterr().err
+
+
+def test_a_plan_is_written_behind_a_link_and_for_whom_the_file_was(tmp_path: Path, lilim: Path) -> None:
+    out, link = tmp_path / "plan.json", tmp_path / "link.json"
+    out.touch(mode=0o640)
+    link.symlink_to(out)
+    assert tournee_plan(lilim, "--steps", "5", "--out", link) == 0
+    assert link.is_symlink()
+    assert json.loads(out.read_text())["routes"]
+    assert out.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_terminal_sees_how_far_the_search_is(lilim: Path) -> None:

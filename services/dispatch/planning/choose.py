@@ -88,6 +88,7 @@ def choose(
     solver.parameters.max_time_in_seconds = max(0.0, seconds - (time.monotonic() - began))
     solver.parameters.random_seed = seed
     solver.parameters.num_workers = workers
+    solver.parameters.catch_sigint_signal = False  # it would end the process at the next Ctrl-C, plan and all
     # Set partitioning is won by its linear relaxation; without all of it, half a minute does not do what a second does.
     solver.parameters.linearization_level = 2
     solver.parameters.add_lp_constraints_lazily = False
