@@ -19,6 +19,7 @@ from services.dispatch.planning import document
 from services.dispatch.planning.instances import FORMATS, Instance, detect, read
 from services.dispatch.planning.plan import Plan, cost, rank
 from services.dispatch.planning.problem import RoutingProblem
+from services.dispatch.planning.stop import Seconds, Steps
 from services.kit.errors import DomainError, Refusals
 
 ENGINES = ("search", "ortools")
@@ -32,6 +33,13 @@ class UnreadableFile(DomainError):
 
     code = "unreadable-file"
     title = "Fichier inaccessible"
+
+
+class EngineMissing(DomainError):
+    """Nothing that plans can be loaded on this machine."""
+
+    code = "engine-missing"
+    title = "Moteur de planification absent"
 
 
 class Interrupted(BaseException):
@@ -218,11 +226,10 @@ def _plan(task: Task, asked: argparse.Namespace, heard: Heard) -> int:
 
 
 def _search(task: Task, asked: argparse.Namespace, done: threading.Event, failures: list[BaseException]) -> None:
-    from services.dispatch.planning.solve import Seconds, Steps, solve
-
-    began = time.monotonic()
-    stop = Steps(asked.steps) if asked.steps else Seconds(asked.seconds)
     try:
+        solve = _engine()
+        began = time.monotonic()
+        stop = Steps(asked.steps) if asked.steps else Seconds(asked.seconds)
         plan = solve(task.problem, stop, asked.seed, watch=task.note, engine=asked.engine)
         if task.best is None or rank(task.problem, plan) < rank(task.problem, task.best):
             task.note(time.monotonic() - began, plan)
@@ -232,6 +239,15 @@ def _search(task: Task, asked: argparse.Namespace, done: threading.Event, failur
         failures.append(error)
     finally:
         done.set()
+
+
+def _engine() -> Callable[..., Plan]:
+    """Load what plans. Raises EngineMissing."""
+    try:
+        from services.dispatch.planning.solve import solve
+    except (ImportError, OSError) as error:  # a library that is missing or made for another machine
+        raise EngineMissing(f"Le moteur de planification manque ({error}) ; installez de nouveau Tournée.") from error
+    return solve
 
 
 def _wait(task: Task, done: threading.Event, seconds: float | None) -> None:

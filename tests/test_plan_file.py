@@ -327,6 +327,28 @@ def test_a_terminal_sees_how_far_the_search_is(lilim: Path) -> None:
     assert json.loads(answer)["routes"]
 
 
+def planned_after(spoilt: str, file: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own in which something is spoilt first."""
+    code = f"{spoilt}\nfrom services import plan_file\nplan_file.main([{str(file)!r}, '--steps', '20'])"
+    return subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+
+
+def test_without_an_engine_the_command_ends_in_a_line(lilim: Path) -> None:
+    ended = planned_after("import sys; sys.modules['ortools'] = None", lilim)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "Le moteur de planification manque" in line
+    assert "ortools" in line
+
+
+def test_where_the_search_cannot_be_compiled_the_second_engine_plans(lilim: Path) -> None:
+    refuse = "def refuse(**_): raise RuntimeError('no locator available')"
+    ended = planned_after(f"import numba\n{refuse}\nnumba.njit = refuse", lilim)
+    assert ended.returncode == 0, ended.stderr
+    assert "no locator available" in ended.stderr
+    assert json.loads(ended.stdout)["routes"]
+
+
 def test_planning_starts_without_the_house() -> None:
     code = (
         "import sys; from services import plan_file; from services.dispatch.planning.drawing import draw; "

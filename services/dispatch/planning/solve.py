@@ -18,8 +18,11 @@ from services.dispatch.planning.stop import Limit, Seconds, Span, Steps, Watch
 try:
     from services.dispatch.planning.search.run import search
     from services.dispatch.planning.search.run import warm_up as _warm_up
-except ImportError:  # pragma: no cover - no compiler for this machine
-    logging.getLogger(__name__).warning("numba is missing: plans are made by OR-Tools alone, and are longer to ride")
+except (ImportError, OSError, RuntimeError) as error:
+    # No compiler for this machine, or no folder where it may keep what it compiled.
+    logging.getLogger(__name__).warning(
+        "the compiled search is missing (%s): plans are made by OR-Tools alone, and are longer to ride", error
+    )
     HAS_SEARCH = False
 else:
     HAS_SEARCH = True
