@@ -324,10 +324,17 @@ def _travel(positions: Sequence[document.Position]) -> tuple[Any, Any]:
 
 
 def _check_places(*places: Path | None) -> None:
-    for place in places:
-        if place is not None and (not place.parent.is_dir() or place.is_dir()):
+    for place in filter(None, places):
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                place.stat()  # newer Pythons answer "no" below where this says what is wrong
+            is_place = place.parent.is_dir() and not place.is_dir()
+            is_allowed = os.access(place if place.exists() else place.parent, os.W_OK)
+        except OSError as error:
+            raise UnreadableFile(f"{place} ne peut pas être écrit ; vérifiez son nom et vos droits.") from error
+        if not is_place:
             raise UnreadableFile(f"{place} ne peut pas être écrit ; donnez un fichier dans un dossier qui existe.")
-        if place is not None and not os.access(place if place.exists() else place.parent, os.W_OK):
+        if not is_allowed:
             raise UnreadableFile(f"{place} ne peut pas être écrit ; vérifiez vos droits.")
 
 

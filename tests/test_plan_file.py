@@ -146,6 +146,9 @@ def test_a_picture_of_each_kind_of_file(tmp_path: Path, lilim: Path) -> None:
         (LILIM, ["--out", "missing/plan.json"], "missing/plan.json"),
         (LILIM, ["--plot", "missing/plan.svg"], "missing/plan.svg"),
         (LILIM, ["--out", "."], "dossier"),
+        (LILIM, ["--out", "n" * 300], "son nom"),
+        (LILIM, ["--plot", "n" * 300], "son nom"),
+        (LILIM, ["--out", "file/plan.json"], "dossier"),
         (LILIM, ["--seconds", "0"], "« 0 »"),
         (LILIM, ["--seconds", "soon"], "« soon »"),
         (LILIM, ["--seconds", "nan"], "« nan »"),
@@ -169,6 +172,16 @@ def test_what_cannot_be_planned_is_said_before_any_search(
     said = capsys.readouterr()
     assert says in said.err
     assert said.out == ""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_place_in_a_folder_that_is_closed_to_us_is_refused(
+    tmp_path: Path, lilim: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    assert tournee_plan(lilim, "--out", closed / "plan.json") == 2
+    assert "vos droits" in capsys.readouterr().err
 
 
 def test_every_fault_of_a_file_has_a_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
