@@ -190,11 +190,13 @@ def load(path: Path, form: str | None = None) -> Task:
         raise UnreadableFile(f"Le fichier {path} ne peut pas être lu ; vérifiez son nom et vos droits.") from error
     text = whole.decode("utf-8-sig", errors="replace")
     form = form or detect(text)
+    is_lossy = "\ufffd" in text and b"\xef\xbf\xbd" not in whole
+    # UTF-16 is full of zeros, and no format is recognised in it. In a public instance, names may be in any letters.
+    if "\0" in text or (form == "json" and is_lossy):
+        raise UnreadableFile(f"Le fichier {path} n'est pas en UTF-8 ; enregistrez-le ainsi.")
     if form != "json":
         instance = read(text, form)
         return Task(path.stem, instance.problem, instance, [(float(x), float(y)) for x, y in instance.positions])
-    if "\ufffd" in text and b"\xef\xbf\xbd" not in whole:
-        raise UnreadableFile(f"Le fichier {path} n'est pas en UTF-8 ; enregistrez-le ainsi.")
     given = document.parse(text)
     problem = document.from_document(given, _travel)
     assert isinstance(given, dict)

@@ -174,6 +174,16 @@ def test_what_cannot_be_planned_is_said_before_any_search(
     assert said.out == ""
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_of_ours_in_utf_16_is_not_taken_for_a_public_instance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps(ALIKE), encoding=encoding)
+    assert tournee_plan(file) == 2
+    assert "UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
 def test_a_place_in_a_folder_that_is_closed_to_us_is_refused(
     tmp_path: Path, lilim: Path, capsys: pytest.CaptureFixture[str]
