@@ -8,6 +8,7 @@ import json
 import re
 import types
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from services.dispatch.planning.plan import LeftOut, Plan, Route
-from services.dispatch.planning.problem import FaultyProblem, Matrix, RoutingProblem, locks_out_of_hours
+from services.dispatch.planning.problem import Fault, FaultyProblem, Matrix, RoutingProblem, locks_out_of_hours
 from services.kit.errors import DomainError, refuse_all
 
 Document = dict[str, Any]
@@ -50,6 +51,14 @@ TIMES = frozenset(
 TOLD_WITH_A_PLAN = frozenset({"cost", "violations", "travel_is_estimated", "trace"})
 """Members of a written plan that follow from the others or tell how it was found."""
 
+_NAMED = (
+    ("requests", "demande", "id"),
+    ("vehicles", "vacation", "id"),
+    ("shares", "coopérative", "group"),
+    ("shares", "part de", "group"),
+)
+"""How the sentence of a fault of content names what it is about: list, word before the name, whose name that is."""
+
 _CLOCK = re.compile(r"(?:D([+-]\d{1,3}) )?(?:([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?|(24):(00))")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -62,9 +71,12 @@ class UnreadableDocument(DomainError):
 
 
 def parse(text: str) -> object:
-    """Return what a JSON text says. Raises UnreadableDocument, also where an object has a member twice."""
+    """Return what a JSON text says; a member given twice is told with the other faults, by who reads it.
+
+    Raises UnreadableDocument.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_members_once)
+        return json.loads(text, object_pairs_hook=_object_of)
     except json.JSONDecodeError as error:
         raise UnreadableDocument(
             f"Ligne {error.lineno}, colonne {error.colno} : ce n'est pas du JSON. Corrigez le fichier.", pointer=""
@@ -92,10 +104,11 @@ def from_document(document: object, travel: Travel | None = None) -> RoutingProb
     Raises
     ------
     UnreadableDocument
-        Where its shape is wrong: a missing or unknown member, another type, an unknown point. Several are raised
-        together as `Refusals`.
+        Where its shape is wrong: a member that is missing, unknown or given twice, another type, an unknown point.
+        Several are raised together as `Refusals`.
     FaultyProblem
-        Where the shape is right and the contents are not, also where a shift leaves no time for what is locked to it.
+        Where the shape is right and the contents are not, also where a shift leaves no time for what is locked to it:
+        with each `Fault`, the place of what it is about.
     """
     reader = _Reader()
     given = reader.members(document, "", {field.name for field in fields(RoutingProblem)})
@@ -110,7 +123,14 @@ def from_document(document: object, travel: Travel | None = None) -> RoutingProb
     if travel and reader.positions is not None and any(values[name] is None for name in MATRICES):
         estimated = dict(zip(MATRICES, travel(reader.positions), strict=True))
         values.update({name: estimated[name] for name in MATRICES if values[name] is None})
-    problem = RoutingProblem(**values)
+    try:
+        return _keeping_its_locks(RoutingProblem(**values))
+    except FaultyProblem as refused:
+        places = _places(values)
+        raise FaultyProblem([_placed(fault, places) for fault in refused.errors]) from refused
+
+
+def _keeping_its_locks(problem: RoutingProblem) -> RoutingProblem:
     if faults := [*locks_out_of_hours(problem)]:
         raise FaultyProblem(faults)
     return problem
@@ -204,13 +224,51 @@ def _plain(value: Any, points: Sequence[str]) -> Any:
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _members_once(pairs: list[tuple[str, Any]]) -> Document:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UnreadableDocument(f"Un objet donne « {twice} » deux fois. Corrigez le fichier.", pointer="")
-    return found
+class _Repeating(Document):
+    """An object in which members are given twice; it has the last of each."""
+
+    twice: tuple[str, ...]
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> Document:
+    if len(found := dict(pairs)) == len(pairs):
+        return found
+    repeating = _Repeating(found)
+    repeating.twice = tuple(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+    return repeating
+
+
+def _pointer(at: str, name: str) -> str:
+    return f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
+def _places(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the pointer of all that a fault of content may be about, by the fault's item or its sentence's words.
+
+    The words are for what has its id from the file: a request and a vehicle may have the same.
+    """
+    places = {name: f"/{name}" for name in (*MATRICES, "prices", "shares")}
+    for name, word, known_by in _NAMED:
+        for number, one in enumerate(values.get(name, ())):
+            places[f"{word} « {getattr(one, known_by)} »"] = f"/{name}/{number}"
+    for number in range(len(values.get("fleet_limits", ()))):
+        places[f"fleet limit {number}"] = f"/fleet_limits/{number}"
+    for number, hub in enumerate(values.get("hub_limits", ())):
+        places[f"hub {hub.point}"] = f"/hub_limits/{number}"
+    return places
+
+
+def _placed(fault: DomainError, places: Mapping[str, str]) -> Fault:
+    assert isinstance(fault, Fault)
+    words = (f"{word} « {fault.item} »" for _, word, _ in _NAMED)
+    at = places.get(next((said for said in words if said in fault.detail), fault.item), "")
+    placed = Fault(fault.kind, fault.item, _told(at, fault.detail))
+    placed.pointer = at
+    return placed
+
+
+def _told(at: str, says: str) -> str:
+    return f"{at or 'Le fichier'} : {says}"
 
 
 class _Member(NamedTuple):
@@ -240,17 +298,19 @@ class _Reader:
 
     def fault(self, at: str, says: str) -> Any:
         """Note what is wrong at a pointer; return None, what is read there."""
-        self.faults.append(UnreadableDocument(f"{at or 'Le fichier'} : {says}", pointer=at))
+        self.faults.append(UnreadableDocument(_told(at, says), pointer=at))
 
     def members(self, value: object, at: str, known: set[str]) -> Document:
         """Return an object's members that are known; the others are faults."""
         if not isinstance(value, dict):
             self.fault(at, "un objet est attendu.")
             return {}
-        for name in value.keys() - known:
+        for name in value.twice if isinstance(value, _Repeating) else ():
+            self.fault(_pointer(at, name), "ce membre est donné deux fois.")
+        for name in (name for name in value if name not in known):
             close = get_close_matches(name, known, 1)
             hint = f"vouliez-vous dire « {close[0]} » ?" if close else "retirez-le."
-            self.fault(f"{at}/{name.replace('~', '~0').replace('/', '~1')}", f"ce membre est inconnu, {hint}")
+            self.fault(_pointer(at, name), f"ce membre est inconnu, {hint}")
         return {name: given for name, given in value.items() if name in known}
 
     def read_member(self, owner: Any, name: str, given: Document, at: str, values: dict[str, Any]) -> None:
