@@ -247,7 +247,7 @@ def _places(values: Mapping[str, Any]) -> dict[str, str]:
 
     The words are for what has its id from the file: a request and a vehicle may have the same.
     """
-    places = {name: f"/{name}" for name in (*MATRICES, "prices", "shares")}
+    places = {name: f"/{name}" for name in (*MATRICES, "prices", "shares", "hub_limits")}
     for name, word, known_by in _NAMED:
         for number, one in enumerate(values.get(name, ())):
             places[f"{word} « {getattr(one, known_by)} »"] = f"/{name}/{number}"

@@ -330,6 +330,7 @@ def test_what_is_locked_to_a_shift_at_other_hours_is_told_before_any_search() ->
         ),
         ("/hub_limits", [{"point": 0, "at_most": 1}, {"point": 1, "at_most": -1}], "/hub_limits/1"),
         ("/requests/0/pickups/0", ENDLESS, ""),
+        ("/hub_limits", [{"point": 0, "at_most": 0}] * 64, "/hub_limits"),
     ],
 )
 def test_a_fault_of_content_is_named_with_the_place_of_what_it_is_about(
