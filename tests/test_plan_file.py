@@ -372,6 +372,16 @@ def test_where_the_search_cannot_be_compiled_the_second_engine_plans(lilim: Path
     assert json.loads(ended.stdout)["routes"]
 
 
+def test_the_second_engine_plans_a_file_with_every_rule() -> None:
+    # In a process of its own: where its library finds a model not to be right, it ends all of it.
+    command = [sys.executable, "-m", "services", "plan", str(EXAMPLE), "--steps", "20", "--engine", "ortools"]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    answer = json.loads(ended.stdout)
+    assert answer["violations"] == []
+    assert [item["request_id"] for item in answer["left_out"]] == ["trop tôt"]
+
+
 def test_planning_starts_without_the_house() -> None:
     code = (
         "import sys; from services import plan_file; from services.dispatch.planning.drawing import draw; "

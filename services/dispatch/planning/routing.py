@@ -684,7 +684,8 @@ class _Model:
 
         def look() -> None:
             nonlocal lowest
-            cost = int(self._routing.CostVar().Value())
+            # With soft windows the library has not settled all of the cost yet when it tells; its least is that.
+            cost = int(self._routing.CostVar().Min())
             if lowest is None or cost < lowest:
                 lowest = cost
                 better(self._sequences(lambda index: int(self._routing.NextVar(index).Value())))
