@@ -184,12 +184,18 @@ def test_a_file_of_ours_in_utf_16_is_not_taken_for_a_public_instance(
     assert "UTF-8" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
 def test_a_place_in_a_folder_that_is_closed_to_us_is_refused(
-    tmp_path: Path, lilim: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, lilim: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = tmp_path / "closed"
+    closed, look = tmp_path / "closed", Path.stat
+
+    def refused(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self.parent == closed:  # as it is for all but root, who may look everywhere
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return look(self, follow_symlinks=follow_symlinks)
+
     closed.mkdir(mode=0)
+    monkeypatch.setattr(Path, "stat", refused)
     assert tournee_plan(lilim, "--out", closed / "plan.json") == 2
     assert "vos droits" in capsys.readouterr().err
 
