@@ -28,7 +28,8 @@ async def test_a_day_is_readjusted_by_keyboard_without_a_script(house: House, op
     await page.keyboard.press("ArrowDown")
     await page.get_by_role("button", name="Voir la proposition").focus()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Changent de tournée")).to_be_visible()
+    # It searches for seconds, in a process that is started first.
+    await expect(page.get_by_role("heading", name="Changent de tournée")).to_be_visible(timeout=30_000)
     moved = page.get_by_role("region", name="Changent de tournée")
     await expect(moved.get_by_role("row")).to_have_count(3)
     await expect(moved).to_contain_text("Bastien ne roule plus.")
