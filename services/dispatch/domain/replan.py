@@ -79,7 +79,8 @@ class StopProposed:
 class RoundProposed:
     """All that a shift still rides, in order. `round_id` is that of its published round, None for a free shift.
 
-    `travel_seconds` and `travel_metres` are of what is still to be ridden.
+    `travel_seconds` and `travel_metres` are of what is still to be ridden; `breaks` are all of the round's, also those
+    that were over or being taken when this was proposed: later it could no longer be told which were planned anew.
     """
 
     shift_id: str
@@ -252,15 +253,14 @@ def readjusted(
         ends_at=proposed.ends_at if proposed else max([stop.leaves_at for stop in staying], default=round_.ends_at),
         travel_seconds=so_far.seconds + (proposed.travel_seconds if proposed else 0),
         travel_metres=so_far.metres + (proposed.travel_metres if proposed else 0),
-        breaks=_breaks(round_, proposed, at),
+        breaks=proposed.breaks if proposed else breaks_begun(round_, at),
         at=at,
     )
 
 
-def _breaks(round_: Round, proposed: RoundProposed | None, at: datetime) -> tuple[BreakTaken, ...]:
-    """Return the breaks that are over or being taken, then those proposed: what is being taken is not planned anew."""
-    taken = tuple(rest for rest in round_.breaks if rest.ends_at <= at or _is_running(round_, rest, at))
-    return (*taken, *(proposed.breaks if proposed else ()))
+def breaks_begun(round_: Round, at: datetime) -> tuple[BreakTaken, ...]:
+    """Return the breaks that are over or being taken at a time: they are not planned anew."""
+    return tuple(rest for rest in round_.breaks if rest.ends_at <= at or _is_running(round_, rest, at))
 
 
 def _is_running(round_: Round, rest: BreakTaken, at: datetime) -> bool:

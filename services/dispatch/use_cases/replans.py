@@ -26,6 +26,7 @@ from services.dispatch.domain.replan import (
     StopChange,
     StopProposed,
     Strictness,
+    breaks_begun,
     delivery_print,
     is_retimed,
     readjusted,
@@ -345,7 +346,10 @@ def keep_proposal(
                 )
                 for stop in one.stops
             ),
-            tuple(BreakTaken(rest.starts_at, rest.ends_at) for rest in one.breaks),
+            (
+                *(breaks_begun(of_shift[one.shift_id], scene.now) if one.shift_id in of_shift else ()),
+                *(BreakTaken(rest.starts_at, rest.ends_at) for rest in one.breaks),
+            ),
         )
         for one in found.rounds
         if one.shift_id in concerned

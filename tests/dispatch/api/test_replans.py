@@ -113,6 +113,25 @@ async def test_a_sick_couriers_day_goes_to_a_colleague_once_it_is_accepted(house
     assert len(await house.told()) == said
 
 
+@pytest.mark.parametrize("asked", [at(7, 28), at(7, 40)], ids=["before it", "during it"])
+async def test_a_break_is_taken_once_whenever_a_readjustment_is_asked_for_and_accepted(
+    house: House, asked: datetime
+) -> None:
+    rest = {"window_start": at(7, 30).isoformat(), "window_end": at(7, 35).isoformat(), "length_seconds": 1800}
+    await furnish(house, "erdre", "amel", breaks=[rest])
+    await ordered(house, 1)
+    plan = await drafted(house)
+    checked(await house.as_dispatcher().post(f"/v1/plans/{plan['id']}/publication"))
+    await house.hear(order_placed(2), amount_held(2))
+    clock.set_now(asked)
+    replan = await proposed(house, with_new=True)
+    assert len(by_kind(replan, "added")) == 1
+    clock.set_now(at(7, 42))
+    await accepted(house, replan)
+    (round_,) = checked(await house.as_courier("amel").get(ASSIGNMENTS))["rounds"]
+    assert [datetime.fromisoformat(one["starts_at"]) for one in round_["breaks"]] == [at(7, 30)]
+
+
 async def test_what_is_done_started_or_aboard_stays(house: House) -> None:
     shifts = await two_rounds(house, 4)
     stops = await stops_of(house, "bastien")

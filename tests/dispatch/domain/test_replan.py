@@ -19,6 +19,7 @@ from services.dispatch.domain.replan import (
     SoFar,
     StopChange,
     StopProposed,
+    breaks_begun,
     is_retimed,
     readjusted,
     require_open,
@@ -133,8 +134,18 @@ def test_a_break_being_taken_stays_and_one_that_waits_for_a_stop_is_planned_anew
     states = {ONE: StopState.COMPLETED, TWO: second}
     stops = [replace(s, state=states[s.delivery_id]) if s.kind is StopKind.PICKUP else s for s in both().stops]
     before = replace(both(), state=RoundState.UNDER_WAY, started_at=at(8), stops=tuple(stops), breaks=(rest,))
-    after = readjusted(before, proposal(*(s for s in stops if not s.has_ended)), NOBODY, KNOWN, ids, at=at(9, 20))
-    assert after.breaks == ((rest,) if kept else ())
+    assert breaks_begun(before, at(9, 20)) == ((rest,) if kept else ())
+
+
+def test_a_break_that_was_to_come_when_it_was_proposed_is_one_also_where_that_is_accepted_during_it() -> None:
+    rest = BreakTaken(at(9, 10), at(9, 40))
+    stops = [replace(s, state=StopState.COMPLETED) if s.kind is StopKind.PICKUP else s for s in both().stops]
+    before = replace(both(), state=RoundState.UNDER_WAY, started_at=at(8), stops=tuple(stops), breaks=(rest,))
+    proposed = replace(proposal(*(s for s in stops if not s.has_ended)), breaks=(rest,))
+    after = readjusted(before, proposed, NOBODY, KNOWN, ids, at=at(9, 20))
+    assert after.breaks == (rest,)
+    emptied = readjusted(before, None, frozenset({ONE, TWO}), KNOWN, ids, at=at(9, 20))
+    assert emptied.breaks == (rest,)
 
 
 def test_a_readjusted_round_is_as_long_as_what_was_ridden_and_what_remains() -> None:
