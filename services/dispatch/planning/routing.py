@@ -19,7 +19,7 @@ from services.dispatch.planning.problem import (
     StopKind,
     Vehicle,
 )
-from services.dispatch.planning.schedule import Call, calls_of, ride
+from services.dispatch.planning.schedule import Call, calls_of, next_stops, ride
 from services.dispatch.planning.stop import Limit, Seconds, Steps, Watch
 
 PATIENCE_SECONDS = 5.0
@@ -33,9 +33,6 @@ UNSERVED = -1
 
 BEAM = 30
 """Ways to place some stops of a request before a given stop of a route that are followed further."""
-
-MOST_ANY_ORDER = 5
-"""Of more pickups (or drops) of one request than this only the given order is tried."""
 
 MOST_RIDES = 60
 """Places of a request whose timetable is made before it is left aside."""
@@ -299,24 +296,6 @@ def _is_whole(request: Request, calls: Sequence[Call]) -> bool:
     return kinds == [kind for kind, _, _ in request.stops]
 
 
-def _ways(request: Request) -> dict[int, list[int]]:
-    """Return for each set of stops placed (a bit each, pickups first) which may be next, from none placed to all."""
-    count, pickups = len(request.stops), len(request.pickups)
-    found: dict[int, list[int]] = {}
-    waiting = [0]
-    while waiting:
-        placed = waiting.pop()
-        if placed in found:
-            continue
-        picks = [index for index in range(pickups) if not placed >> index & 1]
-        left = picks or [index for index in range(pickups, count) if not placed >> index & 1]
-        if (pickups if picks else count - pickups) > MOST_ANY_ORDER:
-            left = left[:1]
-        found[placed] = left
-        waiting += [placed | 1 << index for index in left]
-    return dict(sorted(found.items()))
-
-
 def _calls_at(point: int, requests: Iterable[Request]) -> bool:
     return any(stop.point == point for request in requests for _, _, stop in request.stops)
 
@@ -404,18 +383,17 @@ class _Timetable:
     def places(self, request: Request) -> list[_Place]:
         """Return places for the request with what each adds to the price of the rides, lateness of others apart."""
         stops = [stop for _, _, stop in request.stops]
-        ways = _ways(request)
+        ways = dict(sorted(next_stops(request).items()))  # from none placed to all
         everything = (1 << len(stops)) - 1
         added = {placed: self._added(request, stops, placed) for placed in ways}
         labels: dict[int, list[_Label]] = {placed: [] for placed in ways}  # by which stops are placed
         places: list[_Place] = []
         for before in range(len(self.calls) + 1):
             labels[0] = [_Label(self._ridden[before], self._leaves[before], self._points[before], ())]
-            for placed, indices in ways.items():
+            for placed, following_stops in ways.items():
                 if placed != everything:
                     labels[placed] = sorted(labels[placed])[:BEAM]
-                for index in indices:
-                    then = placed | 1 << index
+                for index, then in following_stops:
                     if index < len(request.pickups) and self._is_over(before, added[then]):
                         continue
                     for label in labels[placed]:

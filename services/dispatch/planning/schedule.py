@@ -7,6 +7,9 @@ from typing import NamedTuple
 from services.dispatch.planning.plan import BreakTaken, Route, Visit, can_carry
 from services.dispatch.planning.problem import Break, Request, RoutingProblem, StopKind, Vehicle
 
+MOST_ANY_ORDER = 5
+"""Of more pickups (or drops) of one request than this only the given order is tried."""
+
 
 class Call(NamedTuple):
     """One stop of a request, to be ridden to."""
@@ -29,6 +32,24 @@ def calls_of(problem: RoutingProblem, route: Route) -> list[Item]:
             visit = route.visits[position]
             items.append(Call(problem.requests_by_id[visit.request_id], visit.kind, visit.number))
     return items
+
+
+def next_stops(request: Request) -> dict[int, list[tuple[int, int]]]:
+    """Return for each set of stops done (a bit each, pickups first) which may follow: its index, and the set then."""
+    count, pickups = len(request.stops), len(request.pickups)
+    found: dict[int, list[tuple[int, int]]] = {}
+    waiting = [0]
+    while waiting:
+        done = waiting.pop()
+        if done in found:
+            continue
+        picks = [index for index in range(pickups) if not done >> index & 1]
+        left = picks or [index for index in range(pickups, count) if not done >> index & 1]
+        if (pickups if picks else count - pickups) > MOST_ANY_ORDER:
+            left = left[:1]
+        found[done] = [(index, done | 1 << index) for index in left]
+        waiting += [then for _, then in found[done]]
+    return found
 
 
 def ride(problem: RoutingProblem, vehicle: Vehicle, items: Sequence[Item]) -> Route | None:

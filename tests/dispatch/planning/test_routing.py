@@ -24,7 +24,8 @@ from services.dispatch.planning.problem import (
     Vehicle,
     pair,
 )
-from services.dispatch.planning.routing import MOST_ANY_ORDER, first_plan, route
+from services.dispatch.planning.routing import first_plan, route
+from services.dispatch.planning.schedule import MOST_ANY_ORDER
 from services.dispatch.planning.stop import Seconds, Steps
 from tests.strategies import problems
 

@@ -16,10 +16,7 @@ import numpy as np
 
 from services.dispatch.planning.plan import Route, can_carry
 from services.dispatch.planning.problem import LARGEST_NUMBER, Break, Request, RoutingProblem, Stop, StopKind, Vehicle
-from services.dispatch.planning.schedule import Call, Item, ride
-
-MOST_ANY_ORDER = 5
-"""Of more pickups (or drops) of one request than this only the given order is tried."""
+from services.dispatch.planning.schedule import Call, Item, next_stops, ride
 
 MOST_ORDERS = 200
 """Orders of stops ridden one by one, where a ride-time limit asks for it, before `Undecided` is raised."""
@@ -94,24 +91,6 @@ def _is_ride_limited(kept: Sequence[Call], request: Request) -> bool:
     )
 
 
-def _next_stops(request: Request) -> dict[int, list[tuple[int, int]]]:
-    """Return for each set of stops done (a bit each, pickups first) which may follow: its index, and the set then."""
-    count, pickups = len(request.stops), len(request.pickups)
-    found: dict[int, list[tuple[int, int]]] = {}
-    waiting = [0]
-    while waiting:
-        done = waiting.pop()
-        if done in found:
-            continue
-        picks = [index for index in range(pickups) if not done >> index & 1]
-        left = picks or [index for index in range(pickups, count) if not done >> index & 1]
-        if (pickups if picks else count - pickups) > MOST_ANY_ORDER:
-            left = left[:1]
-        found[done] = [(index, done | 1 << index) for index in left]
-        waiting += [then for _, then in found[done]]
-    return found
-
-
 class _Table:
     """The table of one request and one route; its places: the start, the stops kept, the request's own, the end."""
 
@@ -139,7 +118,7 @@ class _Table:
             (-LARGEST_NUMBER, 2 * LARGEST_NUMBER, 0, None),
         ]
         self.longest = LARGEST_NUMBER if vehicle.range_metres is None else vehicle.range_metres
-        self.following = _next_stops(request)
+        self.following = next_stops(request)
         self.has_room = self._room()
 
     def _room(self) -> list[dict[int, bool]] | None:
