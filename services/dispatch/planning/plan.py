@@ -142,10 +142,7 @@ def can_carry(vehicle: Vehicle, request: Request) -> bool:
     taken = [sum(loads) for loads in zip(*(stop.loads for stop in request.pickups), strict=True)]
     return (
         (request.locked_to is None or request.locked_to == vehicle.id)
-        and (request.allowed_vehicles is None or vehicle.id in request.allowed_vehicles)
-        and vehicle.id not in request.forbidden_vehicles
-        and (request.allowed_groups is None or vehicle.group in request.allowed_groups)
-        and vehicle.group not in request.forbidden_groups
+        and request.allows(vehicle)
         and request.skills <= vehicle.skills
         and all(load <= capacity for load, capacity in zip(taken, vehicle.capacities, strict=False))
     )

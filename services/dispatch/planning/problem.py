@@ -152,6 +152,15 @@ class Request:
             *((StopKind.DROP, number, stop) for number, stop in enumerate(self.drops)),
         )
 
+    def allows(self, vehicle: "Vehicle") -> bool:
+        """Return whether this vehicle may ride it by its name and its group; locks are another matter."""
+        return (
+            (self.allowed_vehicles is None or vehicle.id in self.allowed_vehicles)
+            and vehicle.id not in self.forbidden_vehicles
+            and (self.allowed_groups is None or vehicle.group in self.allowed_groups)
+            and vehicle.group not in self.forbidden_groups
+        )
+
     def stop(self, kind: StopKind, number: int = 0) -> Stop:
         """Return one of its stops."""
         return (self.pickups if kind is StopKind.PICKUP else self.drops)[number]
@@ -481,12 +490,7 @@ class RoutingProblem:
         if vehicle is None:
             return
         reasons = []
-        if (
-            (request.allowed_vehicles is not None and vehicle.id not in request.allowed_vehicles)
-            or vehicle.id in request.forbidden_vehicles
-            or (request.allowed_groups is not None and vehicle.group not in request.allowed_groups)
-            or vehicle.group in request.forbidden_groups
-        ):
+        if not request.allows(vehicle):
             reasons.append("qui lui est interdite")
         if request.skills - vehicle.skills:
             reasons.append(f"qui n'a pas « {', '.join(sorted(request.skills - vehicle.skills))} »")

@@ -360,12 +360,7 @@ def _pays(problem: RoutingProblem, request: Request, added: int) -> bool:
 def lacks(vehicle: Vehicle, request: Request) -> list[Remedy]:
     """Return what would let the vehicle carry the request if only permissions, skills and capacity mattered."""
     found = []
-    if (
-        (request.allowed_vehicles is not None and vehicle.id not in request.allowed_vehicles)
-        or vehicle.id in request.forbidden_vehicles
-        or (request.allowed_groups is not None and vehicle.group not in request.allowed_groups)
-        or vehicle.group in request.forbidden_groups
-    ):
+    if not request.allows(vehicle):
         found.append(Remedy(ReasonCode.NOT_ALLOWED, vehicle.id))
     found += [Remedy(ReasonCode.SKILL, vehicle.id, what=skill) for skill in sorted(request.skills - vehicle.skills)]
     for dimension, capacity in enumerate(vehicle.capacities):
