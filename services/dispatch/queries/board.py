@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from services.dispatch.domain.courier import Bike, Shift, shift_print
+from services.dispatch.domain.courier import Bike, Shift
 from services.dispatch.domain.delivery import Delivery, DeliveryState
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.domain.instruction import Instruction
@@ -138,10 +138,8 @@ def read_obstacles(view: View, board: Board, *, at: datetime) -> dict[str, list[
     """Return why drafts of a board cannot be published any more, in French, by the ids of these rounds alone."""
     if board.plan is None or not board.drafts:
         return {}
-    free = crew.free_shifts(view, board.day, shift_ids=[round_.shift_id for round_ in board.drafts])
-    prints = {found[0].id: shift_print(*found) for found in free}
-    begins = [stop.starts_at for round_ in board.drafts for stop in round_.stops]
-    shut = closures.between(view, min(begins), max(begins) + timedelta(seconds=1))
+    prints = crew.free_prints(view, board.day, [round_.shift_id for round_ in board.drafts])
+    shut = closures.around(view, [stop.starts_at for round_ in board.drafts for stop in round_.stops])
     told = {}
     for round_ in board.drafts:
         found = board.plan.obstacles([round_], board.around.deliveries, prints, shut, at=at)

@@ -1,5 +1,6 @@
 """Closures of sites, and the sites that they may be of: dispatch knows those that deliveries name."""
 
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,11 @@ def between(view: View, start: datetime, end: datetime) -> list[Closure]:
         .order_by(closures.c.starts_at, closures.c.id)
     )
     return [_from_row(row) for row in rows]
+
+
+def around(view: View, times: Collection[datetime]) -> list[Closure]:
+    """Return the closures that last at some moment from the first of these times to the last."""
+    return between(view, min(times), max(times) + timedelta(seconds=1)) if times else []
 
 
 def of_day(view: View, day: date, zone: ZoneInfo) -> list[Closure]:

@@ -18,6 +18,7 @@ from services.dispatch.domain.courier import (
     Share,
     Shift,
     ShiftTerms,
+    shift_print,
 )
 from services.dispatch.domain.errors import BikeNotFound, CooperativeNotFound, CourierNotFound, ShiftNotFound
 from services.dispatch.domain.events import BikeKind
@@ -182,6 +183,11 @@ def free_shifts(view: View, day: date, *, shift_ids: Collection[str] | None = No
     if shift_ids is not None:
         chosen = chosen.where(shifts.c.id.in_(list(shift_ids)))
     return [_with_crew(row) for row in view.execute(chosen.order_by(shifts.c.id))]
+
+
+def free_prints(view: View, day: date, shift_ids: Collection[str]) -> dict[str, str]:
+    """Return the prints of those of these shifts that are free, by id."""
+    return {found[0].id: shift_print(*found) for found in free_shifts(view, day, shift_ids=shift_ids)}
 
 
 def shifts_of_day(view: View, day: date, reach: Reach) -> list[ShiftWithCrew]:

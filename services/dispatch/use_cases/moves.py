@@ -26,7 +26,7 @@ from services.dispatch.planning.schedule import Call as StopCalledAt
 from services.dispatch.planning.schedule import ride
 from services.dispatch.planning.translate import to_rounds
 from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, plans, rounds
-from services.dispatch.use_cases.plans import Day, free_prints, planned_round, read_limits, require_plan
+from services.dispatch.use_cases.plans import Day, planned_round, read_limits, require_plan
 from services.kit.database import Transaction, View
 
 TAKEN_OUT = "taken-out"
@@ -91,7 +91,7 @@ def read_scene(view: View, plan_id: str, move: Move, reach: Reach, zone: ZoneInf
         raise ShiftNotFound(move.shift_id, "/shift_id")
     wanted = {moved}.union(*(round_.delivery_ids for round_ in concerned))
     known = deliveries.by_id(view, wanted)
-    changes = plan.changes(concerned, known, free_prints(view, plan.day, shift_ids), beside=[moved])
+    changes = plan.changes(concerned, known, crew.free_prints(view, plan.day, shift_ids), beside=[moved])
     if changes:
         raise PlanStale(plan.id, changes)
     holders = crew.holders(view, {delivery.contract_id for delivery in known.values()})

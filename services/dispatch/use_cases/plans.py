@@ -426,11 +426,6 @@ def require_plan(view: View, plan_id: str, reach: Reach) -> Plan:
     return plan
 
 
-def free_prints(view: View, day: date, shift_ids: Collection[str]) -> dict[str, str]:
-    """Return the prints of those of these shifts that can still be ridden in."""
-    return {found[0].id: shift_print(*found) for found in crew.free_shifts(view, day, shift_ids=shift_ids)}
-
-
 def publish_plan(
     tx: Transaction, plan_id: str, reach: Reach, *, at: datetime, only: Collection[str] | None = None
 ) -> tuple[Plan, tuple[Round, ...]]:
@@ -451,9 +446,9 @@ def publish_plan(
     known = deliveries.by_id(tx, concerned, lock=True)
     shift_ids = [round_.shift_id for round_ in drafts]
     crew.lock_shifts(tx, shift_ids)
-    begins = [stop.starts_at for round_ in drafts for stop in round_.stops]
-    shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
-    plan, published, left_out = plan.publish(reach, known, free_prints(tx, plan.day, shift_ids), shut, at=at, only=only)
+    shut = closures.around(tx, [stop.starts_at for round_ in drafts for stop in round_.stops])
+    prints = crew.free_prints(tx, plan.day, shift_ids)
+    plan, published, left_out = plan.publish(reach, known, prints, shut, at=at, only=only)
     plans.save(tx, plan)
     rounds.add(tx, published)
     for round_ in published:

@@ -56,7 +56,7 @@ from services.dispatch.planning.translate import Place, to_rounds
 from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, replans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.dispatch.use_cases.crew import lose_shift
-from services.dispatch.use_cases.plans import Day, free_prints, read_limits
+from services.dispatch.use_cases.plans import Day, read_limits
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
 from services.kit.ids import new_id
@@ -408,11 +408,10 @@ def accept(tx: Transaction, replan_id: str, reach: Reach, *, at: datetime) -> Re
     crew.lock_shifts(tx, [*free, *lost, *(round_.shift_id for round_ in before.values())])
     crews = {one[0].id: one for one in crew.shifts_of_day(tx, replan.day, EVERYTHING)}
     before = rounds.by_id(tx, before, lock=True)
-    begins = [stop.starts_at for one in replan.rounds for stop in one.stops]
-    shut = closures.between(tx, min(begins), max(begins) + timedelta(seconds=1)) if begins else []
+    shut = closures.around(tx, [stop.starts_at for one in replan.rounds for stop in one.stops])
     riders = crew.couriers_by_id(tx, {round_.courier_id for round_ in before.values()})
     out = {id_: since for id_, (shift, _, _) in crews.items() if (since := shift.lost_since)} | lost
-    _require_as_seen(replan, before, known, free_prints(tx, replan.day, free), riders, out, shut, at=at)
+    _require_as_seen(replan, before, known, crew.free_prints(tx, replan.day, free), riders, out, shut, at=at)
     changes = {change.delivery_id: change for change in replan.changes}
     proposed = {one.round_id: one for one in replan.rounds}
     plan_id = next(round_.plan_id for round_ in rounds.of_day(tx, replan.day, EVERYTHING))
