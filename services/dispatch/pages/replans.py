@@ -25,6 +25,7 @@ from services.dispatch.domain.replan import (
 )
 from services.dispatch.domain.round import RoundState
 from services.dispatch.pages import pages
+from services.dispatch.pages.crew import DayForm, refusals_of
 from services.dispatch.queries.board import read_board
 from services.dispatch.queries.replans import told
 from services.dispatch.repository import crew, replans
@@ -77,14 +78,6 @@ class ReplanForm(BaseModel):
     strictness: Strictness = Strictness.MEASURED
 
 
-class DayForm(BaseModel):
-    """The day to come back to."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    date: date
-
-
 class FormFault(DomainError):
     """A form says only half of something."""
 
@@ -134,7 +127,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             lost=[row for row in board.rows if row.shift.lost_since],
             new=sum(waiting.delivery.state is DeliveryState.PLANNABLE for waiting in board.waiting),
             strictness=STRICTNESS,
-            **{"refusal": "", "given": ReplanForm(date=day, with_new=True), **more},
+            **{"refusals": [], "given": ReplanForm(date=day, with_new=True), **more},
         )
 
     def show(request: Request, view: View, replan: Replan, reach: Reach, **more: Any) -> HTMLResponse:
@@ -161,7 +154,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             parts=parts,
             lists=[(title, kind, replan.of_kind(kind)) for kind, title in TITLES.items()],
             strictness=STRICTNESS,
-            **{"refusal": "", **more},
+            **{"refusals": [], **more},
         )
 
     @router.get("/tableau/reajustement")
@@ -186,7 +179,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
             replan = propose(database, form.date, happened, reach, requested_by=caller.name, at=now)
         except DomainError as refusal:
             with database.view() as view:
-                return ask(request, view, form.date, reach, now, refusal=refusal.detail, given=form, status=409)
+                return ask(request, view, form.date, reach, now, refusals=refusals_of(refusal), given=form, status=409)
         return RedirectResponse(f"/tableau/reajustement/{replan.id}", status_code=303)
 
     @router.post("/tableau/reajustement/vacations/{shift_id}/reprise")
@@ -205,7 +198,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
                 crew_stories.ride_again(tx, crew.shift(tx, shift_id, reach, lock=True))
         except DomainError as refusal:
             with database.view() as view:
-                return ask(request, view, form.date, reach, now, refusal=refusal.detail, status=409)
+                return ask(request, view, form.date, reach, now, refusals=refusals_of(refusal), status=409)
         return RedirectResponse(f"/tableau/reajustement?date={form.date}", status_code=303)
 
     @router.get("/tableau/reajustement/{replan_id}")
@@ -224,7 +217,7 @@ def replan_pages(propose: Propose, zone: ZoneInfo) -> APIRouter:
         except DomainError as refusal:
             with database.view() as view:
                 found = replans.get(view, replan_id, reach)
-                return show(request, view, found, reach, refusal=refusal.detail, status=409)
+                return show(request, view, found, reach, refusals=refusals_of(refusal), status=409)
         return RedirectResponse(f"/tableau?date={replan.day}&fait=reajustement", status_code=303)
 
     return router
