@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from services.dispatch import messages
-from services.dispatch.domain.closure import Closure, falling_in
+from services.dispatch.domain.closure import LONGEST_CLOSURE, Closure, falling_in
 from services.dispatch.domain.courier import Courier, shift_print
 from services.dispatch.domain.delivery import Delivery, DeliveryState, Visit
 from services.dispatch.domain.errors import DeliveryNotFound, OutOfBounds, ReplanStale, ShiftNotFound, french_of
@@ -55,6 +55,7 @@ from services.dispatch.planning.remaining import (
 from services.dispatch.planning.translate import Place, to_rounds
 from services.dispatch.repository import closures, crew, deliveries, instructions, planning_settings, replans, rounds
 from services.dispatch.repository.crew import ShiftWithCrew
+from services.dispatch.use_cases.closures import close_site
 from services.dispatch.use_cases.crew import lose_shift
 from services.dispatch.use_cases.plans import Day, read_limits
 from services.kit.database import Transaction, View
@@ -279,6 +280,8 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
         raise OutOfBounds("Un retard va de 1 à 600 minutes.", pointer="/late")
     if any(shut.until <= at for shut in happened.shut):
         raise OutOfBounds("La fermeture doit finir après maintenant.", pointer="/closed")
+    if any(shut.until - at > LONGEST_CLOSURE for shut in happened.shut):
+        raise OutOfBounds("Une fermeture dure au plus un an ; notez-en une autre ensuite.", pointer="/closed")
     for pinned in happened.pinned:
         if pinned not in known:
             raise DeliveryNotFound(str(pinned), "/pinned")
@@ -480,16 +483,13 @@ def _leave_out(tx: Transaction, delivery: Delivery, change: DeliveryChange, at: 
 
 def _close(tx: Transaction, replan: Replan, told: SiteShut, reach: Reach, at: datetime) -> None:
     """Keep that a site is closed, so that plans and readjustments ride around it, unless that is known or over."""
-    name = closures.site_name(tx, told.site_id, reach)
-    if name is None or told.until <= at:
+    if told.until <= at or closures.site_name(tx, told.site_id, reach) is None:
         return
     for known in closures.between(tx, at, told.until):
         if known.site_id == told.site_id and known.starts_at <= at and told.until <= known.ends_at:
             return
-    new = Closure(
-        new_id(), told.site_id, name, replan.requested_at, told.until, CLOSED_SUDDENLY, replan.requested_by, at
-    )
-    closures.add(tx, new)
+    since, by = replan.requested_at, replan.requested_by
+    close_site(tx, reach, told.site_id, since, told.until, CLOSED_SUDDENLY, told_by=by, at=at)
 
 
 def _require_as_seen(

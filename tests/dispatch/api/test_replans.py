@@ -402,6 +402,7 @@ async def test_another_cooperative_sees_and_touches_nothing(house: House) -> Non
     [
         ({"lost": [{"shift_id": "01900000-0000-7000-8000-00000000dead", "since": NOW.isoformat()}]}, 404),
         ({"closed": [{"site_id": "site-école", "until": (NOW - timedelta(hours=1)).isoformat()}]}, 422),
+        ({"closed": [{"site_id": "site-école", "until": (NOW + timedelta(days=400)).isoformat()}]}, 422),
         ({"pinned": ["nothing"]}, 404),
         ({"late": [{"shift_id": "x", "minutes": 0}]}, 422),
     ],
