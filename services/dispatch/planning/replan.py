@@ -468,8 +468,9 @@ def _places(
     is_right &= clock <= vehicle.shift_end_seconds
     if vehicle.range_metres is not None:
         is_right &= ridden <= vehicle.range_metres
-    is_right &= _is_carried(vehicle, both, orders)
-    return orders[is_right], price[is_right]
+    orders, price = orders[is_right], price[is_right]
+    is_carried = _is_carried(vehicle, both, orders)
+    return orders[is_carried], price[is_carried]
 
 
 def _rest(item: Item) -> Break:
