@@ -3,6 +3,7 @@ import io
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.async_api import Page, expect
@@ -310,39 +311,34 @@ async def test_a_withdrawn_round_shows_without_a_reload(house: House, open_as: O
     await expect(page.locator("details.stop")).to_have_count(0)
 
 
-def the_form(page: str) -> tuple[str, str]:
-    """Return the stop and the report's id of a page's first form that ends a stop."""
-    (found, *_) = re.findall(
-        r'arrets/([^"]+)"[^>]*>\s*<input type="hidden" name="kind" value="complete">'
-        r'<input type="hidden" name="event_id" value="([^"]+)">',
-        page,
-    )
-    stop_id, event_id = found
-    return stop_id, event_id
-
-
-async def test_a_form_sent_twice_is_one_report(house: House) -> None:
+async def at_the_first_stop(house: House) -> tuple[httpx.AsyncClient, str, dict[str, str]]:
+    """Publish a round; return its courier's phone, where the first form that ends a stop goes, and what it says."""
     await published(house, 1)
     clock.set_now(at(9))
     house.as_courier()
     phone = in_session(house, "amel")
-    stop_id, event_id = the_form((await phone.get(DAY)).text)
+    (found, *_) = re.findall(
+        r'arrets/([^"]+)"[^>]*>\s*<input type="hidden" name="kind" value="complete">'
+        r'<input type="hidden" name="event_id" value="([^"]+)">',
+        (await phone.get(DAY)).text,
+    )
+    stop_id, event_id = found
     form = {"kind": "complete", "event_id": event_id, "compte-ballot-linge": "3", "note": ""}
+    return phone, f"/ma-tournee/arrets/{stop_id}", form
+
+
+async def test_a_form_sent_twice_is_one_report(house: House) -> None:
+    phone, address, form = await at_the_first_stop(house)
     for _ in range(2):
-        assert (await phone.post(f"/ma-tournee/arrets/{stop_id}", data=form)).status_code == 303
+        assert (await phone.post(address, data=form)).status_code == 303
     assert len(await told(house)) == 1
 
 
 async def test_what_a_form_reports_is_told_with_its_photo(house: House) -> None:
-    await published(house, 1)
-    clock.set_now(at(9))
-    house.as_courier()
-    phone = in_session(house, "amel")
-    stop_id, event_id = the_form((await phone.get(DAY)).text)
-    form = {"kind": "complete", "event_id": event_id, "compte-ballot-linge": "3", "note": ""}
+    phone, address, form = await at_the_first_stop(house)
     picture = {"photo": ("p.jpg", a_photo(), "image/jpeg")}
     for _ in range(2):
-        assert (await phone.post(f"/ma-tournee/arrets/{stop_id}", data=form, files=picture)).status_code == 303
+        assert (await phone.post(address, data=form, files=picture)).status_code == 303
     (completed,) = await told(house)
     (proof_id,) = completed.proof_ids
     assert (await house.as_courier().get(f"/v1/proofs/{proof_id}")).status_code == 200
@@ -350,13 +346,7 @@ async def test_what_a_form_reports_is_told_with_its_photo(house: House) -> None:
 
 
 async def test_a_photo_and_the_report_it_came_with_are_taken_together_or_not_at_all(house: House) -> None:
-    await published(house, 1)
-    clock.set_now(at(9))
-    house.as_courier()
-    phone = in_session(house, "amel")
-    stop_id, event_id = the_form((await phone.get(DAY)).text)
-    form = {"kind": "complete", "event_id": event_id, "compte-ballot-linge": "3", "note": ""}
-    address = f"/ma-tournee/arrets/{stop_id}"
+    phone, address, form = await at_the_first_stop(house)
     no_picture = {"photo": ("p.jpg", b"not a picture", "image/jpeg")}
     refused = await phone.post(address, data=form, files=no_picture)
     assert (refused.status_code, "JPEG ou PNG" in refused.text) == (422, True)
