@@ -1,19 +1,18 @@
 """The smallest sensible change to a plan in force: insert first, then search whether changing more pays."""
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.dispatch.planning.changes import Changes, changes
 from services.dispatch.planning.check import check
-from services.dispatch.planning.near import ChangePrices, Near, StopKey, change_cost, sequence, starts_of, vehicle_of
+from services.dispatch.planning.near import ChangePrices, Near, change_cost, sequence, starts_of, vehicle_of
+from services.dispatch.planning.places import Line, Numbers, places
 from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, rank
-from services.dispatch.planning.problem import Break, Objective, Request, RoutingProblem, StopKind, Vehicle
+from services.dispatch.planning.problem import Break, Objective, Request, RoutingProblem, Vehicle
 from services.dispatch.planning.reasons import explain
 from services.dispatch.planning.remaining import Facts, hold, unlimited
 from services.dispatch.planning.schedule import Call, Item, calls_of, loads_after, overload, ride
@@ -21,8 +20,6 @@ from services.dispatch.planning.solve import Limit, Watch, solve, warm_up
 
 FREE_BREAK_TRIES = 50
 """Places tried per vehicle with its breaks elsewhere, where none was found with them as in force."""
-
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +286,13 @@ class _Work:
         found: list[tuple[Vehicle, Sequence[Item], Numbers, Numbers, int]] = []
         calls = [Call(request, kind, n) for kind, n, _ in request.stops]
         was = self._was.get(request.id)
-        for vehicle in vehicles:
-            items = self._items.get(vehicle.id, [])
-            if not with_breaks:
-                items = [item for item in items if isinstance(item, Call)]
+        lines = [Line(vehicle, self._items.get(vehicle.id, [])) for vehicle in vehicles]
+        if not with_breaks:
+            lines = [Line(vehicle, [item for item in items if isinstance(item, Call)]) for vehicle, items in lines]
+        priced = places(self._problem, lines, request, self._starts, self._prices.moved_minute)
+        for (vehicle, items), (orders, floors) in zip(lines, priced, strict=True):
             extra = self._prices.moved_order if was is not None and was != vehicle.id else 0
             extra -= self._price(vehicle, self._routes.get(vehicle.id))
-            orders, floors = _places(self._problem, vehicle, items, request, self._starts, self._prices.moved_minute)
             # Put back where it was, the courier may have nothing new to be told.
             floors += extra + vehicle.fixed_price + (self._prices.courier_told if was != vehicle.id else 0)
             cheapest = np.argsort(floors, kind="stable")[: None if with_breaks else FREE_BREAK_TRIES]
@@ -325,172 +322,3 @@ def _is_refused(vehicle: Vehicle, item: Item) -> bool:
 
 def _without(items: Sequence[Item], request_id: str) -> list[Item]:
     return [item for item in items if not (isinstance(item, Call) and item.request.id == request_id)]
-
-
-def _in_time(
-    vehicle: Vehicle,
-    length: int,
-    pickups: int,
-    drops: int,
-    is_rest: NDArray[np.bool_],
-    seconds: Numbers,
-    opens: Numbers,
-    lasts: Numbers,
-    takes: Numbers,
-) -> Numbers:
-    """Return the orders whose first new stop is reached in time, and whose last one leaves time for what follows.
-
-    What comes before the first new stop is ridden as it is, what comes after the last one in the same order: nearly all
-    orders of a long route fail here, before any is ridden.
-    """
-    orders, firsts, lasts_at = _orders(length, pickups, drops)
-    size = length + pickups + drops
-    first, last = length, size - 1
-    reached = np.zeros(length + 1, dtype=bool)
-    clock, here = vehicle.shift_start_seconds, size
-    for index in range(length + 1):
-        reached[index] = clock + seconds[here, first] <= lasts[first]
-        if index < length:
-            to = here if is_rest[index] else index
-            clock = max(clock + (0 if is_rest[index] else int(seconds[here, to])), int(opens[index])) + int(
-                takes[index]
-            )
-            here = to
-    leaves = int(opens[last]) + int(takes[last])
-    left = np.zeros(length + 1, dtype=bool)
-    # A rest is taken where the courier is, so what follows it is reached from before it: no ride is the least.
-    latest = vehicle.shift_end_seconds - int(seconds[last, size + 1])
-    left[length] = leaves <= latest
-    limit, following = vehicle.shift_end_seconds, size + 1
-    for index in range(length - 1, -1, -1):
-        if is_rest[index]:
-            limit, following = min(int(lasts[index]), limit - int(takes[index])), -1
-            left[index] = leaves <= limit
-        else:
-            leg = 0 if following < 0 else int(seconds[index, following])
-            limit, following = min(int(lasts[index]), limit - leg - int(takes[index])), index
-            left[index] = leaves + int(seconds[last, index]) <= limit
-    return orders[reached[firsts] & left[lasts_at]]
-
-
-@lru_cache(maxsize=512)
-def _orders(length: int, pickups: int, drops: int) -> tuple[Numbers, Numbers, Numbers]:
-    """Return every way to put a block of pickups, and a block of drops not before it, among so many items.
-
-    (ways, length + pickups + drops): items are numbered from 0, then come the pickups, then the drops. With them before
-    which item the first block stands in each way, and before which the last.
-    """
-    first = list(range(length, length + pickups))
-    last = list(range(length + pickups, length + pickups + drops))
-    items = list(range(length))
-    places = [(i, j) for i in range(length + 1) for j in range(i, length + 1) if pickups or i == j]
-    ways = [[*items[:i], *first, *items[i:j], *last, *items[j:]] for i, j in places]
-    firsts, lasts = (np.array(column, dtype=np.int64) for column in zip(*places, strict=True))
-    return np.array(ways, dtype=np.int64), firsts, lasts
-
-
-def _places(
-    problem: RoutingProblem,
-    vehicle: Vehicle,
-    items: Sequence[Item],
-    request: Request,
-    starts: Mapping[StopKey, int],
-    moved_minute: int,
-) -> tuple[Numbers, Numbers]:
-    """Return the orders of stops with the request put in that may be feasible, and what each costs at least.
-
-    All orders are ridden at once, column by column. Only ride-time limits, and breaks that `items` do not name, are
-    not seen: they make it later, never earlier. Costs are those of riding, lateness and moved minutes, all stops.
-    """
-    calls = [Call(request, kind, number) for kind, number, _ in request.stops]
-    both: list[Item] = [*items, *calls]
-    size = len(both)
-    stops = [item.request.stop(item.kind, item.number) if isinstance(item, Call) else None for item in both]
-
-    def column(values: Iterator[int]) -> Numbers:
-        return np.fromiter(values, dtype=np.int64, count=size)
-
-    opens = column(
-        stop.window_start_seconds if stop else _rest(item).window_start_seconds
-        for item, stop in zip(both, stops, strict=True)
-    )
-    ends = column(
-        stop.window_end_seconds if stop else _rest(item).window_end_seconds
-        for item, stop in zip(both, stops, strict=True)
-    )
-    lasts = column(
-        stop.last_seconds if stop else _rest(item).window_end_seconds for item, stop in zip(both, stops, strict=True)
-    )
-    takes = column(
-        stop.duration_seconds if stop else _rest(item).length_seconds for item, stop in zip(both, stops, strict=True)
-    )
-    late_prices = column(stop.late_price if stop else 0 for stop in stops)
-    in_force = [
-        starts.get((item.request.id, item.kind, item.number)) if isinstance(item, Call) else None for item in both
-    ]
-    was = column(0 if start is None else start for start in in_force)
-    minute_prices = column(0 if start is None else moved_minute for start in in_force)
-    is_rest = np.array([stop is None for stop in stops])
-    points = np.array([*(stop.point if stop else 0 for stop in stops), vehicle.start_point, vehicle.end_point])
-    seconds = -(-problem.travel_seconds[np.ix_(points, points)] * vehicle.ride_permille // 1000)
-    metres = problem.travel_metres[np.ix_(points, points)]
-    legs = problem.prices.ride_second * seconds + problem.prices.ride_metre * metres
-    closed = [(index, sorted(stop.closures)) for index, stop in enumerate(stops) if stop and stop.closures]
-    orders = _in_time(
-        vehicle, len(items), len(request.pickups), len(request.drops), is_rest, seconds, opens, lasts, takes
-    )
-
-    clock = np.full(len(orders), vehicle.shift_start_seconds, dtype=np.int64)
-    here = np.full(len(orders), size, dtype=np.int64)
-    ridden = np.zeros(len(orders), dtype=np.int64)
-    price = np.zeros(len(orders), dtype=np.int64)
-    is_right = np.ones(len(orders), dtype=bool)
-    for index in range(size):
-        at = orders[:, index]
-        to = np.where(is_rest[at], here, at)
-        # A rest is taken where the courier stands: no ride, also where the matrix has one from a place to itself.
-        moves = ~is_rest[at]
-        start = np.maximum(clock + np.where(moves, seconds[here, to], 0), opens[at])
-        for stop_index, spans in closed:
-            there = at == stop_index
-            for span in spans:
-                is_shut = there & (span.start_seconds <= start) & (start < span.end_seconds)
-                start = np.where(is_shut, span.end_seconds, start)
-        is_right &= start <= lasts[at]
-        price += np.where(moves, legs[here, to], 0) + late_prices[at] * np.maximum(0, start - ends[at])
-        price += minute_prices[at] * -(-np.abs(start - was[at]) // 60)
-        ridden += np.where(moves, metres[here, to], 0)
-        clock = start + takes[at]
-        here = to
-    clock += seconds[here, size + 1]
-    price += legs[here, size + 1]
-    ridden += metres[here, size + 1]
-    is_right &= clock <= vehicle.shift_end_seconds
-    if vehicle.range_metres is not None:
-        is_right &= ridden <= vehicle.range_metres
-    orders, price = orders[is_right], price[is_right]
-    is_carried = _is_carried(vehicle, both, orders)
-    return orders[is_carried], price[is_carried]
-
-
-def _rest(item: Item) -> Break:
-    assert isinstance(item, Break)
-    return item
-
-
-def _is_carried(vehicle: Vehicle, both: Sequence[Item], orders: Numbers) -> NDArray[np.bool_]:
-    """Return for each order of stops whether the vehicle is never too full after a pickup."""
-    dimensions = len(vehicle.capacities)
-    signed = np.zeros((len(both), dimensions), dtype=np.int64)
-    is_pickup = np.zeros(len(both), dtype=bool)
-    aboard = np.zeros(dimensions, dtype=np.int64)
-    for index, item in enumerate(both):
-        if isinstance(item, Call):
-            loads = np.array(item.request.stop(item.kind, item.number).loads, dtype=np.int64)
-            is_pickup[index] = item.kind is StopKind.PICKUP
-            signed[index] = loads if is_pickup[index] else -loads
-            if not item.request.pickups:
-                aboard += loads
-    full = aboard + np.cumsum(signed[orders], axis=1)
-    fits = (full <= np.array(vehicle.capacities, dtype=np.int64)).all(axis=2)
-    return np.asarray((fits | ~is_pickup[orders]).all(axis=1))
