@@ -191,7 +191,7 @@ MOST_UNDER_WAY = 6.0
 OPENS_FREELY = 0.02
 """How often a vehicle's price is left aside where requests are put back, as long as some are absent."""
 
-NEAR_STOPS, FEW_VEHICLES = 20, 8
+NEAR_STOPS, FEW_VEHICLES = 8, 8
 """A request is first tried in the vehicles that call at so many of the stops nearest to its own; in all, where none of
 these can serve it, or where there are so few.
 """
