@@ -343,15 +343,17 @@ def _work(pipe: Connection) -> None:
 def _answer(pipe: Connection, problem: RoutingProblem, seconds: float, span: Span) -> Plan | Exception:
     """Return the explained plan or what went wrong; say meanwhile how it goes. Raises EOFError, OSError."""
     is_stopped = False
+    reading = Lock()  # parts of a big day ask side by side, and what comes is there for one reader
     tell = _now_and_then(lambda elapsed, plan: pipe.send(_mark(elapsed, plan)))
 
     def should_stop() -> bool:
         nonlocal is_stopped
-        if not is_stopped and pipe.poll():
-            try:
-                is_stopped = pipe.recv() == STOP
-            except EOFError:  # whoever asked is gone
-                is_stopped = True
+        with reading:
+            if not is_stopped and pipe.poll():
+                try:
+                    is_stopped = pipe.recv() == STOP
+                except EOFError:  # whoever asked is gone
+                    is_stopped = True
         return is_stopped
 
     try:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from services.dispatch import tables
+from services.dispatch import jobs, tables
 from services.dispatch.domain.plan import Computation, Mark, PlanState
 from services.dispatch.domain.reach import EVERYTHING
 from services.dispatch.jobs import NotAllComputed, Planner, Solver, SolverDied, SolverStopped
@@ -150,6 +151,31 @@ def test_a_solver_tells_how_it_goes_and_stops_when_asked(solver: Solver) -> None
     # A request to stop that comes too late is not taken for the next problem.
     assert solver.solve(problem, 0.1, should_stop=lambda: True).planned == ("request",)
     assert solver.solve(problem, 0.1).planned == ("request",)
+
+
+def test_a_stop_reaches_all_parts_that_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OneMessage:
+        def __init__(self) -> None:
+            self.messages = [jobs.STOP]
+
+        def poll(self) -> bool:
+            is_there = bool(self.messages)
+            time.sleep(0.05)  # until the other has asked too
+            return is_there
+
+        def recv(self) -> object:
+            return self.messages.pop()  # a pipe would wait for another for ever
+
+    def search(*_: object, should_stop: Callable[[], bool], **__: object) -> list[bool]:
+        with ThreadPoolExecutor(2) as parts:
+            return list(parts.map(lambda _: should_stop(), range(2)))
+
+    monkeypatch.setattr(jobs, "search_whole", search)
+    pipe: Any = OneMessage()
+    problem: Any = None
+    answer: Any = jobs._answer(pipe, problem, 1, (0.0, 0.3))
+
+    assert answer == [True, True]
 
 
 @pytest.mark.parametrize("callable_", ["watch", "should_stop"])
