@@ -18,6 +18,7 @@ from services.dispatch.planning.problem import (
     Break,
     HubLimit,
     Objective,
+    Prices,
     Request,
     RoutingProblem,
     Share,
@@ -652,3 +653,14 @@ def test_whoever_wants_the_plan_now_waits_for_second_thoughts_about_what_is_lock
     plan = search(problem, Steps(1), should_stop=lambda: True)
     assert check(problem, plan) == []
     assert plan.left_out == ()
+
+
+def test_whoever_wants_the_plan_now_does_not_wait_for_a_choice_among_all_routes() -> None:
+    problem = where_locked_requests_get_into_each_others_way(others=20)
+    balanced = replace(problem, prices=Prices(balance_per_second=1))
+    with patch("services.dispatch.planning.search.run.choose", side_effect=AssertionError) as choose:
+        plan = search(balanced, Seconds(60), should_stop=lambda: True)
+        assert check(balanced, plan) == []
+        with pytest.raises(AssertionError):
+            search(balanced, Steps(200))
+    choose.assert_called_once()

@@ -422,7 +422,7 @@ class _Search:
             self._less_cost(heat, 1.0 - (CHOICE_SHARE if self.pool else COMBINE_SHARE if self.seen else 0.0))
             if self.seen:
                 self._recombine(self.seen)
-        if self.pool:
+        if self.pool and not should_stop():  # choosing may take all the time that is left
             self._choose()
         self._tell(is_last=True)
         assert self.plan is not None
