@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import pytest
 from google.protobuf.message import Message as ProtoMessage
 
 from services.contracts.dispatch.v1.events_pb2 import DeliveryCancelled, DeliveryPlanned, StopCompleted
@@ -19,7 +21,8 @@ from services.dispatch.domain.round import Round
 from services.dispatch.planning.replan import replan
 from services.dispatch.planning.solve import Steps, solve
 from services.dispatch.planning.translate import places, to_problem, to_rounds
-from services.dispatch.repository import crew, rounds
+from services.dispatch.repository import crew, deliveries, plans, rounds
+from services.dispatch.tables import metadata
 from services.dispatch.use_cases import crew as crew_stories
 from services.dispatch.use_cases import moves, replans, rides
 from services.dispatch.use_cases import plans as stories
@@ -38,6 +41,7 @@ from tests.dispatch.builders import (
     order_placed,
 )
 from tests.dispatch.conftest import hear, told
+from tests.servers.postgres import PostgresServer
 
 DEPOT = Point(47.218, -1.554)
 ROUNDS_OF_RACING = 10
@@ -290,3 +294,54 @@ def test_a_readjustment_that_waited_for_another_of_the_same_round_is_stale(eithe
         assert answers == []
     waiting.join(30)
     assert [type(answer) for answer in answers] == [ReplanStale]
+
+
+def test_a_round_withdrawn_while_a_readjustment_brings_something_in_frees_that_too(either_database: Database) -> None:
+    furnish(either_database, 2)
+    (round_,) = publish(either_database, draft(either_database))
+    hear(either_database, order_placed(3), amount_held(3))
+    proposed = propose(either_database, Happened())
+    answers: list[object] = []
+
+    def withdraw() -> None:
+        try:
+            with either_database.transaction() as tx:
+                answers.append(stories.withdraw_round(tx, round_.id, EVERYTHING, "Grève.", at=NOW))
+        except Exception as error:
+            answers.append(error)
+
+    waiting = threading.Thread(target=withdraw)
+    with either_database.transaction() as tx:
+        replans.accept(tx, proposed.id, EVERYTHING, at=NOW)
+        waiting.start()
+        waiting.join(1)
+        assert answers == []
+    waiting.join(30)
+    assert [type(answer) for answer in answers] == [Round]
+    with either_database.view() as view:
+        free = deliveries.plannable(view, TODAY)
+    assert len(free) == 3
+
+
+@pytest.mark.postgres
+def test_a_round_is_added_to_a_plan_while_another_part_of_it_is_published(postgres_server: PostgresServer) -> None:
+    database = Database(postgres_server.create_database(), metadata)
+    database.upgrade()
+    furnish(database, 2)
+    (round_,) = publish(database, draft(database))
+    stops = tuple(replace(stop, id=new_id()) for stop in round_.stops)
+    fresh = replace(round_, id=new_id(), shift_id=new_id(), stops=stops)
+
+    def add() -> None:
+        with database.transaction() as tx:
+            rounds.add(tx, [fresh])
+
+    adding = threading.Thread(target=add)
+    with database.transaction() as tx:
+        plans.get(tx, round_.plan_id, lock=True)
+        adding.start()
+        adding.join(10)
+        assert not adding.is_alive()
+    with database.view() as view:
+        assert fresh.id in rounds.by_id(view, [fresh.id])
+    database.dispose()

@@ -38,7 +38,8 @@ def add(tx: Transaction, new: Plan) -> None:
 def get(view: View, plan_id: str, *, lock: bool = False) -> Plan:
     """Return a plan. Raises PlanNotFound."""
     chosen = select(plans).where(plans.c.id == plan_id)
-    row = view.execute(chosen.with_for_update() if lock else chosen).one_or_none()
+    # Its key is left free: rounds that a readjustment adds to it meanwhile may say whose they are.
+    row = view.execute(chosen.with_for_update(key_share=True) if lock else chosen).one_or_none()
     if row is None:
         raise PlanNotFound(plan_id)
     return from_row(row)

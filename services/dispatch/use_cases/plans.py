@@ -17,7 +17,7 @@ from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSo
 from services.dispatch.domain.events import DeliveryId, StopKind
 from services.dispatch.domain.instruction import Instruction
 from services.dispatch.domain.limits import SharedEquipment, SiteLimit, together
-from services.dispatch.domain.plan import LeftOut, Plan, PlannedDelivery, Remedy, ShiftReason, aboard
+from services.dispatch.domain.plan import LeftOut, Mark, Plan, PlannedDelivery, Remedy, ShiftReason, aboard
 from services.dispatch.domain.planning_settings import URGENT_OUTWEIGHS, PlanningSettings, Priority
 from services.dispatch.domain.reach import EVERYTHING, Reach
 from services.dispatch.domain.round import BreakTaken, Round, RoundState, Stop
@@ -52,6 +52,7 @@ from services.dispatch.repository import (
     rounds,
 )
 from services.dispatch.repository.crew import ShiftWithCrew
+from services.dispatch.use_cases.rides import lock_round
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
 from services.kit.ids import new_id
@@ -92,6 +93,13 @@ def stop_plan(tx: Transaction, plan_id: str, reach: Reach) -> Plan:
     plan.require_solving()
     plans.ask_to_stop(tx, plan_id)
     return plan
+
+
+def keep_marks(tx: Transaction, begun: Plan, marks: Sequence[Mark]) -> None:
+    """Keep how good the best plan was, and when. Raises PlanNotSolving when this computation was overtaken."""
+    if plans.get(tx, begun.id).version != begun.version:
+        raise PlanNotSolving(begun.id, begun.state)
+    plans.save_marks(tx, begun.id, marks)
 
 
 def fail_plan(tx: Transaction, begun: Plan, sentence: str, *, at: datetime) -> Plan:
@@ -477,9 +485,8 @@ def withdraw_round(tx: Transaction, round_id: str, reach: Reach, reason: str, *,
     ------
     RoundNotFound, RoundStarted
     """
-    found = rounds.get(tx, round_id, reach)
-    known = deliveries.by_id(tx, found.delivery_ids, lock=True)
-    round_ = rounds.get(tx, round_id, reach, lock=True)
+    rounds.get(tx, round_id, reach)
+    round_, known = lock_round(tx, round_id)
     if round_.state is RoundState.WITHDRAWN:
         return round_
     round_ = round_.withdraw(reason, at=at)

@@ -54,6 +54,17 @@ def ride_of(round_: Round, delivery: Delivery, bike_kind: BikeKind | None = None
     )
 
 
+def lock_round(tx: Transaction, round_id: str) -> tuple[Round, dict[DeliveryId, Delivery]]:
+    """Return a published round with its deliveries, all locked: those first, as everybody does it.
+
+    While they are waited for, a readjustment may bring in others; once all are locked none can.
+    """
+    known: dict[DeliveryId, Delivery] = {}
+    while missing := set(rounds.by_id(tx, [round_id])[round_id].delivery_ids) - known.keys():
+        known |= deliveries.by_id(tx, missing, lock=True)
+    return rounds.by_id(tx, [round_id], lock=True)[round_id], known
+
+
 def record_reports(tx: Transaction, courier: Courier, given: Sequence[Report]) -> list[Answer | DomainError]:
     """Take a courier's reports in, in the order in which they happened; answer each, in the order given.
 
@@ -133,9 +144,7 @@ def keep_proof(
 
 def close_round(tx: Transaction, round_id: str, *, at: datetime) -> int:
     """Close the day of a published round: what nobody collected lapses; return how much was told."""
-    found = rounds.by_id(tx, [round_id])[round_id]
-    known = deliveries.by_id(tx, found.delivery_ids, lock=True)
-    round_ = rounds.by_id(tx, [round_id], lock=True)[round_id]
+    round_, known = lock_round(tx, round_id)
     bike_kinds = crew.bike_kinds(tx, {round_.bike_id})
     told = 0
     for delivery_id in round_.delivery_ids:
