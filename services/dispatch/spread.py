@@ -24,10 +24,10 @@ from services.dispatch.planning.split import SolveWhole, solve_big
 from services.dispatch.planning.stop import Limit, Seconds, Span, Watch
 from services.dispatch.repository import parts
 from services.dispatch.use_cases.parts import request_part
-from services.dispatch.worker import Worker, WorkerDied, WorkerStopped
+from services.dispatch.worker import Worker, WorkerCalledOff, WorkerDied, WorkerStopped
 from services.kit import leases
 from services.kit.clock import utc_now
-from services.kit.database import Database
+from services.kit.database import Database, bearing_outages
 from services.kit.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,9 @@ READY_SECONDS = 180.0
 
 PATIENCE_SECONDS = 10.0
 """Beyond twice the time it is searched, a part is waited for so long."""
+
+LEASE_SECONDS = 60.0
+"""A machine that is gone keeps its part from others for so long."""
 
 LISTEN_SECONDS = 0.1
 REMIND_SECONDS = 1.0
@@ -78,21 +81,31 @@ class PartSearchers:
             except RuntimeError:  # stopped: whoever asked will notice
                 self._turns.release()
 
-    def ask(self, function: Callable[..., object], *arguments: object, seconds: float) -> object:
+    def ask(
+        self,
+        function: Callable[..., object],
+        *arguments: object,
+        seconds: float,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> object:
         """Call a function that takes about so long in one of the processes, once one is free.
 
-        Raises WorkerDied, WorkerStopped, and what the function raises.
+        Raises WorkerCalledOff, WorkerDied, WorkerStopped, and what the function or `is_wanted` raises.
         """
         worker = self._free.get()
         try:
-            return worker.ask((function, arguments), seconds=2 * seconds + READY_SECONDS)
+            return worker.ask((function, arguments), seconds=2 * seconds + READY_SECONDS, is_wanted=is_wanted)
         finally:
             self._free.put(worker)
 
-    def search(self, part: PlanPart) -> bytes:
-        """Return the packed plan of a part. Raises WorkerDied, WorkerStopped, and what the search raises."""
+    def search(self, part: PlanPart, is_wanted: Callable[[], bool] = lambda: True) -> bytes:
+        """Return the packed plan of a part, which `is_wanted` as long as that says so.
+
+        Raises WorkerCalledOff, WorkerDied, WorkerStopped, and what the search or `is_wanted` raises.
+        """
         span = part.span_start, part.span_end
-        found = self.ask(_answer, part.problem, part.seconds, part.seed, part.start, span, seconds=part.seconds)
+        asked = _answer, part.problem, part.seconds, part.seed, part.start, span
+        found = self.ask(*asked, seconds=part.seconds, is_wanted=is_wanted)
         assert isinstance(found, bytes)
         return found
 
@@ -128,27 +141,27 @@ class PartSearchers:
         holder = f"{id(self)}-{get_ident()}"
         with database.view() as view:
             waiting = parts.waiting(view)
-        for part_id, seconds in waiting:
-            if not leases.take(database, f"part:{part_id}", seconds=2 * seconds + READY_SECONDS, holder=holder):
-                continue
-            try:
+        for part_id in waiting:
+            with leases.held(database, f"part:{part_id}", seconds=LEASE_SECONDS, holder=holder) as is_ours:
+                if not is_ours:
+                    continue
                 with database.view() as view:
                     # Somebody else may have ended it before the lease was ours.
                     part = parts.get_waiting(view, part_id)
                 if part is None:
                     continue
                 try:
-                    found = self.search(part)
+                    found = self.search(part, partial(_is_wanted, database, part_id))
                 except (WorkerDied, WorkerStopped):
                     raise
+                except WorkerCalledOff:
+                    return True
                 except Exception:
                     log.exception("the search of a part failed")
                     found = FAILED
                 with database.transaction() as tx:
                     parts.answer(tx, part_id, found)
                 return True
-            finally:
-                leases.give_back(database, f"part:{part_id}", holder=holder)
         return False
 
 
@@ -215,12 +228,17 @@ class Spread:
         try:
             answer = self._wait(database, part, should_stop)
         finally:
-            with database.transaction() as tx:
+            with bearing_outages("taking a part away"), database.transaction() as tx:
                 parts.remove(tx, part.id)
-        if not answer:
-            log.warning("part %s of plan %s did not come back: it is searched here", part.id, plan_id)
-            answer = self._searchers.search(part)
-        return _unpack_plan(problem, answer)
+        if answer:
+            return _unpack_plan(problem, answer)
+        log.warning("part %s of plan %s did not come back: it is searched here", part.id, plan_id)
+        try:
+            return _unpack_plan(problem, self._searchers.search(part, lambda: start is None or not should_stop()))
+        except (WorkerCalledOff, WorkerDied):
+            if start is None:
+                raise
+            return start  # the day's plan stays as good as it was there
 
     def _wait(self, database: Database, part: PlanPart, should_stop: Callable[[], bool]) -> bytes | None:
         """Return the answer to a part, None when it does not come in time; its start when the plan is wanted now.
@@ -231,16 +249,23 @@ class Spread:
         while (now := time.monotonic()) < began + 2 * part.seconds + PATIENCE_SECONDS:
             if self._searchers.stopped.wait(LISTEN_SECONDS):
                 raise WorkerStopped("parts")
-            with database.view() as view:
+            with bearing_outages("the answer to a part"), database.view() as view:
                 answer = parts.answer_to(view, part.id)
-            if answer is not None:
-                return answer
+                if answer is not None:
+                    return answer
             if now > reminded + REMIND_SECONDS:
                 if part.start is not None and should_stop():
                     return part.start
                 self._searchers.wake(database)
                 reminded = now
         return None
+
+
+def _is_wanted(database: Database, part_id: str) -> bool:
+    """Return whether whoever asked for a part still waits for it."""
+    with bearing_outages("whether a part is wanted"), database.view() as view:
+        return parts.is_waiting(view, part_id)
+    return True
 
 
 def _searching() -> Callable[[Request], object]:

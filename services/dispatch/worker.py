@@ -9,6 +9,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+LOOK_SECONDS = 1.0
+
 
 class WorkerDied(Exception):
     """The process ended, or did not answer in time and was ended."""
@@ -16,6 +18,10 @@ class WorkerDied(Exception):
 
 class WorkerBusy(Exception):
     """Others' requests came first until the time was over; nothing was asked."""
+
+
+class WorkerCalledOff(Exception):
+    """The answer was not wanted any more; the process was ended, as it was at it."""
 
 
 class WorkerStopped(Exception):
@@ -37,10 +43,11 @@ class Worker:
         self._pipe: Connection | None = None
         self._is_stopped = False
 
-    def ask(self, request: object, *, seconds: float) -> object:
-        """Return the answer, within so many seconds.
+    def ask(self, request: object, *, seconds: float, is_wanted: Callable[[], bool] = lambda: True) -> object:
+        """Return the answer, within so many seconds; `is_wanted` is asked meanwhile, about once a second.
 
-        Raises WorkerBusy, WorkerDied, WorkerStopped, or what `make` or its function raised.
+        Raises WorkerBusy, WorkerCalledOff, WorkerDied, WorkerStopped, or what `make`, its function or `is_wanted`
+        raised.
         """
         deadline = monotonic() + seconds
         if not self._turn.acquire(timeout=seconds):
@@ -49,19 +56,26 @@ class Worker:
             pipe = self._start()
             try:
                 pipe.send(request)
-                answered = pipe.poll(max(deadline - monotonic(), 0.0))
-                answer: object = pipe.recv() if answered else None
+                answer: object = self._answer(pipe, deadline, is_wanted)
             except (EOFError, OSError) as error:
                 self._end()
                 raise (WorkerStopped if self._is_stopped else WorkerDied)(self._name) from error
-            if not answered:
-                self._end()
-                raise WorkerDied(f"{self._name}: no answer in time")
+            except BaseException:
+                self._end()  # it is still at it: whoever asks next must not be given this answer
+                raise
         finally:
             self._turn.release()
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _answer(self, pipe: Connection, deadline: float, is_wanted: Callable[[], bool]) -> object:
+        while not pipe.poll(min(max(deadline - monotonic(), 0.0), LOOK_SECONDS)):
+            if monotonic() >= deadline:
+                raise WorkerDied(f"{self._name}: no answer in time")
+            if not is_wanted():
+                raise WorkerCalledOff(self._name)
+        return pipe.recv()
 
     def stop(self) -> None:
         """End the process, whatever it is doing, for good."""
@@ -106,3 +120,4 @@ def _serve(pipe: Connection, make: Callable[..., Callable[[Any], object]], argum
             except Exception as error:
                 answer = error
             pipe.send(answer)
+            del request, answer  # while it waits for the next one it keeps nothing of this one

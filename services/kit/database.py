@@ -5,6 +5,7 @@ instead of waiting for each other. Writers of one process queue on a lock for th
 inside either context.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TIMESTAMP, TypeDecorator, TypeEngine
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -319,3 +321,14 @@ def is_outage(error: BaseException) -> bool:
         is_standby = cause.sqlstate == "25006"
         return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or is_standby
     return False
+
+
+@contextmanager
+def bearing_outages(what: str) -> Iterator[None]:
+    """Log an outage and go on, where `what` is done again soon; raise everything else."""
+    try:
+        yield
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log.warning("the database is away: %s waits (%s)", what, error)

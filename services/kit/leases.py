@@ -7,12 +7,15 @@ process that is killed loses its leases at once on its own machine, elsewhere wh
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Event, Thread
 
 from sqlalchemy import Column, Float, MetaData, String, Table, delete, or_, select, update
 
 from services.kit.clock import real_seconds
-from services.kit.database import Database, Transaction, insert_new
+from services.kit.database import Database, Transaction, bearing_outages, insert_new
 
 _LEASES = Table(
     "lease",
@@ -71,6 +74,34 @@ def take(database: Database, name: str, *, seconds: float, holder: str = "") -> 
             and _is_gone(held_by.partition("@")[2])
             and _renew(tx, name, owner, now + seconds, _LEASES.c.owner == held_by)
         )
+
+
+@contextmanager
+def held(database: Database, name: str, *, seconds: float, holder: str = "") -> Iterator[bool]:
+    """Hold the lease `name`, say whether it could be had, renew it in a thread of its own and give it back in the end.
+
+    It runs out `seconds` after this process dies on another machine than those who wait for it, or cannot reach the
+    database; a holder that must not be overtaken then looks whether it was.
+    """
+    if not take(database, name, seconds=seconds, holder=holder):
+        yield False
+        return
+    is_over = Event()
+
+    def renew() -> None:
+        while not is_over.wait(seconds / 3):
+            with bearing_outages(f"renewing the lease {name}"):
+                take(database, name, seconds=seconds, holder=holder)
+
+    renewing = Thread(target=renew, name=f"lease {name}", daemon=True)
+    renewing.start()
+    try:
+        yield True
+    finally:
+        is_over.set()
+        renewing.join()
+        with bearing_outages(f"giving back the lease {name}"):
+            give_back(database, name, holder=holder)
 
 
 def _renew(tx: Transaction, name: str, owner: str, expires: float, condition: object) -> bool:

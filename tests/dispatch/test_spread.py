@@ -5,7 +5,7 @@ import multiprocessing
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -246,7 +246,7 @@ def test_a_part_that_somebody_keeps_and_never_answers_is_searched_by_whoever_ask
         while not is_over.wait(0.01):
             with database.view() as view:
                 waiting = parts.waiting(view)
-            for part_id, _ in waiting:
+            for part_id in waiting:
                 leases.take(database, f"part:{part_id}", seconds=600, holder="switched off")
 
     thread = threading.Thread(target=keep_all)
@@ -257,6 +257,40 @@ def test_a_part_that_somebody_keeps_and_never_answers_is_searched_by_whoever_ask
         is_over.set()
         thread.join()
     assert check(CITY, plan) == []
+
+
+def test_a_part_that_nobody_waits_for_any_more_is_left(
+    database: Database, searchers: tuple[PartSearchers, PartSearchers]
+) -> None:
+    part = a_part(database, a_plan(database), seconds=120)
+    searching = threading.Thread(target=searchers[0].run, args=(database,))
+    searching.start()
+    searching.join(2)
+    assert searching.is_alive()
+    with database.transaction() as tx:
+        parts.remove(tx, part.id)
+    searching.join(20)
+    assert not searching.is_alive()
+    assert leases.take(database, f"part:{part.id}", seconds=1, holder="another")
+
+
+class Dying(PartSearchers):
+    """Searchers that die over each part, as where a machine has too little memory for one."""
+
+    def search(self, part: PlanPart, is_wanted: Callable[[], bool] = lambda: True) -> bytes:
+        raise WorkerDied("part")
+
+
+def test_a_part_whose_searchers_die_stays_as_it_was(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(spreading, "LISTEN_SECONDS", 0.01)
+    dying = Dying(1)
+    try:
+        plan = solved(database, a_plan(database), Spread(dying, 2), seconds=1.0)
+    finally:
+        dying.stop()
+    assert check(CITY, plan) == []
+    assert plan.routes
 
 
 def test_a_search_that_fails_fails_the_plan(database: Database, searchers: tuple[PartSearchers, PartSearchers]) -> None:

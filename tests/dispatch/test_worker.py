@@ -6,11 +6,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.dispatch.worker import Worker, WorkerBusy, WorkerDied, WorkerStopped
+from services.dispatch.worker import Worker, WorkerBusy, WorkerCalledOff, WorkerDied, WorkerStopped
 from tests.servers.process import wait_for
 
 
@@ -94,6 +95,38 @@ def test_those_who_wait_for_their_turn_wait_within_their_time(worker: Worker) ->
         with pytest.raises(WorkerBusy):
             worker.ask(1, seconds=0.1)
         assert long.result() is None
+
+
+def is_anybody_there() -> bool:
+    raise LookupError
+
+
+def test_what_is_not_wanted_any_more_is_ended_and_never_given_to_the_next(worker: Worker) -> None:
+    first = worker.ask("id", seconds=30)
+    wanted_until = time.monotonic() + 1.5
+    with pytest.raises(WorkerCalledOff):
+        worker.ask(("wait", 20), seconds=30, is_wanted=lambda: time.monotonic() < wanted_until)
+    assert time.monotonic() < wanted_until + 5
+    with pytest.raises(LookupError):
+        worker.ask(("wait", 20), seconds=30, is_wanted=is_anybody_there)
+    assert worker.ask(2, seconds=30) == 42
+    assert worker.ask("id", seconds=30) != first
+
+
+class Bulky:
+    """A request whose end is seen: the file is there once nobody keeps it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __del__(self) -> None:
+        if multiprocessing.parent_process():
+            self.file.touch()
+
+
+def test_it_keeps_nothing_of_what_it_has_answered(worker: Worker, tmp_path: Path) -> None:
+    assert worker.ask(Bulky(tmp_path / "forgotten"), seconds=30) is None
+    assert wait_for((tmp_path / "forgotten").exists, seconds=10)
 
 
 def test_stopping_ends_what_it_is_doing_for_good(worker: Worker) -> None:

@@ -15,6 +15,7 @@ from services.kit.database import (
     Database,
     Transaction,
     UtcDateTime,
+    bearing_outages,
     insert_all,
     insert_new,
     is_outage,
@@ -221,6 +222,10 @@ def test_a_sqlite_file_that_somebody_else_holds_is_an_outage(tmp_path: Path) -> 
     with pytest.raises(sqlite3.OperationalError, match="locked") as caught:
         other.execute("BEGIN IMMEDIATE")
     assert is_outage(caught.value)
+    with bearing_outages("a thing"):
+        other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="syntax"), bearing_outages("a thing"):
+        other.execute("SELEKT")
     holder.close()
     other.close()
     database.dispose()

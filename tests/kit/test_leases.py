@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from services.kit import leases
@@ -43,6 +45,23 @@ def test_it_runs_out(database: Database) -> None:
     assert leases.take(database, "work", seconds=-1, holder="one")
     assert leases.take(database, "work", seconds=60, holder="two")
     assert not leases.take(database, "work", seconds=60, holder="one")
+
+
+def test_what_is_held_is_renewed_until_the_end(database: Database) -> None:
+    with leases.held(database, "work", seconds=0.6, holder="one") as is_ours:
+        assert is_ours
+        time.sleep(1.5)
+        assert not leases.take(database, "work", seconds=60, holder="two")
+        with leases.held(database, "work", seconds=0.6, holder="two") as is_theirs:
+            assert not is_theirs
+        assert not leases.take(database, "work", seconds=60, holder="two")
+    assert leases.take(database, "work", seconds=60, holder="two")
+
+
+def test_what_is_held_is_given_back_after_a_fault(database: Database) -> None:
+    with pytest.raises(LookupError), leases.held(database, "work", seconds=60, holder="one"):
+        raise LookupError
+    assert leases.take(database, "work", seconds=60, holder="two")
 
 
 def test_of_many_that_want_it_at_once_one_gets_it(open_database: Callable[[], Database]) -> None:

@@ -87,7 +87,7 @@ def solve(
             problem,
             stop,
             seed,
-            solve_part=solve_part or search_part,
+            solve_part=solve_part or partial(search_part, should_stop=should_stop),
             solve_whole=partial(search_whole, watch=watch, should_stop=should_stop),
             watch=watch,
             start=start,
@@ -111,8 +111,16 @@ def search_whole(
     return search(problem, stop, seed, watch=watch, should_stop=should_stop, span=span)
 
 
-def search_part(problem: RoutingProblem, stop: Limit, seed: int, start: Plan | None, span: Span) -> Plan:
+def search_part(
+    problem: RoutingProblem,
+    stop: Limit,
+    seed: int,
+    start: Plan | None,
+    span: Span,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> Plan:
     """Search a part of a big day, for a span of its search, on one core."""
     if not HAS_SEARCH:
-        return route(problem, stop, seed, start=start)
-    return search(problem, stop, seed, start=start, lanes=1, span=span)
+        return route(problem, stop, seed, start=start, should_stop=should_stop or (lambda: False))
+    return search(problem, stop, seed, should_stop=should_stop, start=start, lanes=1, span=span)

@@ -24,10 +24,16 @@ def add(tx: Transaction, new: PlanPart) -> None:
     )
 
 
-def waiting(view: View) -> list[tuple[str, float]]:
-    """Return the parts that nobody has answered, oldest first, each with how many seconds it is searched."""
-    chosen = select(plan_parts.c.id, plan_parts.c.seconds).where(plan_parts.c.answer.is_(None))
-    return [(row.id, row.seconds) for row in view.execute(chosen.order_by(plan_parts.c.id))]
+def waiting(view: View) -> list[str]:
+    """Return the ids of the parts that nobody has answered, oldest first."""
+    chosen = select(plan_parts.c.id).where(plan_parts.c.answer.is_(None))
+    return list(view.execute(chosen.order_by(plan_parts.c.id)).scalars())
+
+
+def is_waiting(view: View, part_id: str) -> bool:
+    """Return whether a part is still asked for and not answered."""
+    chosen = select(plan_parts.c.id).where(plan_parts.c.id == part_id, plan_parts.c.answer.is_(None))
+    return view.execute(chosen).first() is not None
 
 
 def get_waiting(view: View, part_id: str) -> PlanPart | None:

@@ -317,6 +317,17 @@ def test_a_day_of_many_requests_is_planned_in_parts_and_tells_meanwhile(monkeypa
     assert parts == []
 
 
+def test_whoever_wants_the_plan_now_waits_for_no_part_that_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = a_city(240, 40)
+    start = solve(problem, Steps(10))
+    monkeypatch.setattr("services.dispatch.planning.solve.BIG_REQUESTS", 240)
+    began = time.monotonic()
+    # Wanted while the parts of the first of six rounds are searched, each for a sixth of the time.
+    plan = solve(problem, Seconds(120), start=start, should_stop=lambda: time.monotonic() > began + 1)
+    assert time.monotonic() < began + 10
+    assert check(problem, plan) == []
+
+
 def test_a_late_piece_of_a_longer_search_begins_cold() -> None:
     problem = a_city(80, 12)
     start = searched(problem, Steps(1), 0, None, ALL)
