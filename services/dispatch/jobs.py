@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from services.dispatch.domain.errors import PlanNotSolving
 from services.dispatch.domain.plan import Mark
+from services.dispatch.domain.plan import Plan as AskedPlan
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan
 from services.dispatch.planning.problem import FaultyProblem, RoutingProblem
@@ -32,7 +33,7 @@ from services.dispatch.use_cases import plans as use_cases
 from services.dispatch.worker import WorkerStopped
 from services.kit import leases
 from services.kit.clock import utc_now
-from services.kit.database import Database
+from services.kit.database import Database, bearing_outages, is_outage
 from services.kit.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,14 @@ SEED = 1
 
 STOP = "stop"
 """What the solver's process is told when the best plan so far is wanted."""
+
+BROKE_OFF_TOO_OFTEN = (
+    "Le calcul s'est interrompu à chaque reprise ; il n'est plus recommencé. Demandez un nouveau plan ; s'il "
+    "s'interrompt aussi, prévenez la personne qui administre le serveur."
+)
+
+LEASE_SECONDS = 60.0
+"""A machine that is gone keeps its plan from others for so long."""
 
 LISTEN_SECONDS = 0.25
 TELL_SECONDS = 1.0
@@ -127,43 +136,51 @@ class Planner:
         return computed
 
     def _compute_one(self, database: Database, plan_id: str) -> bool:
-        name = f"plan:{plan_id}"
-        with database.view() as view:
-            seconds = plans.get(view, plan_id).seconds
-        if not leases.take(database, name, seconds=2 * seconds + READY_SECONDS + 60, holder=str(id(self))):
-            return False
-        try:
+        with leases.held(database, f"plan:{plan_id}", seconds=LEASE_SECONDS, holder=str(id(self))) as is_ours:
+            if not is_ours:
+                return False
             with database.view() as view:
                 # Somebody else may have ended it before the lease was ours.
                 if plan_id not in plans.to_compute(view):
                     return False
-            with database.transaction() as tx:
-                plan = use_cases.begin_plan(tx, plan_id, at=utc_now())
             try:
-                with database.view() as view:
-                    day = use_cases.read_day(view, plan.day, self._zone, not_before=plan.not_before)
-                found = self._solve(database, plan_id, day, seconds)
-                with database.transaction() as tx:
-                    use_cases.keep_draft(tx, plan, day, found, at=utc_now())
-            except (SolverStopped, WorkerStopped):
-                return False
+                return self._compute_leased(database, plan_id)
             except PlanNotSolving:
-                raise
-            except Exception as error:
-                log.exception("plan %s failed", plan_id)
-                with database.transaction() as tx:
-                    use_cases.fail_plan(tx, plan, _sentence(error), at=utc_now())
-        except PlanNotSolving:
-            # The lease ran out: what another process made of the plan stays, and what became of it since.
-            log.info("plan %s was computed by another process meanwhile", plan_id)
-            return False
-        else:
-            return True
-        finally:
-            leases.give_back(database, name, holder=str(id(self)))
+                # The lease ran out: what another process made of the plan stays, and what became of it since.
+                log.info("plan %s was computed by another process meanwhile", plan_id)
+                return False
 
-    def _solve(self, database: Database, plan_id: str, day: use_cases.Day, seconds: float) -> DayPlan:
-        """Return the day's plan, accepted by the judge. Raises FaultyProblem, PlanRejected, SolverDied."""
+    def _compute_leased(self, database: Database, plan_id: str) -> bool:
+        """Compute a plan to its end. Raises PlanNotSolving when overtaken, and what the database raises when away."""
+        with database.transaction() as tx:
+            plan = use_cases.begin_plan(tx, plan_id, at=utc_now())
+            if plan.has_begun_too_often:  # the process that computed it died each time: it may be that which kills it
+                use_cases.fail_plan(tx, plan, BROKE_OFF_TOO_OFTEN, at=utc_now())
+                return True
+        try:
+            with database.view() as view:
+                day = use_cases.read_day(view, plan.day, self._zone, not_before=plan.not_before)
+            found = self._solve(database, plan, day)
+            with database.transaction() as tx:
+                use_cases.keep_draft(tx, plan, day, found, at=utc_now())
+        except (SolverStopped, WorkerStopped):
+            return False
+        except PlanNotSolving:
+            raise
+        except Exception as error:
+            if is_outage(error):
+                raise  # not the plan's fault: it is computed again once the database is back
+            log.exception("plan %s failed", plan_id)
+            with database.transaction() as tx:
+                use_cases.fail_plan(tx, plan, _sentence(error), at=utc_now())
+        return True
+
+    def _solve(self, database: Database, begun: AskedPlan, day: use_cases.Day) -> DayPlan:
+        """Return the day's plan, accepted by the judge.
+
+        Raises FaultyProblem, PlanRejected, SolverDied, and PlanNotSolving when overtaken.
+        """
+        plan_id, seconds = begun.id, begun.seconds
         ridden = self._roads.matrix(day.places)
         with database.transaction() as tx:
             use_cases.keep_distances(tx, day, ridden.metres, ridden.estimated)
@@ -172,12 +189,13 @@ class Planner:
 
         def note(mark: Mark) -> None:
             marks.append(mark)
-            with database.transaction() as tx:
-                plans.save_marks(tx, plan_id, marks)
+            with bearing_outages("how a computation goes"), database.transaction() as tx:
+                use_cases.keep_marks(tx, begun, marks)
 
         def is_stop_asked() -> bool:
-            with database.view() as view:
+            with bearing_outages("whether the best plan is wanted now"), database.view() as view:
                 return plans.is_stop_asked(view, plan_id)
+            return False
 
         def solve_whole(whole: RoutingProblem, stop: Limit, _: int, span: Span) -> Plan:
             assert isinstance(stop, Seconds)
@@ -336,6 +354,7 @@ def _work(pipe: Connection) -> None:
                 continue
             answer = _answer(pipe, *asked)
             pipe.send(answer)
+            del asked, answer  # while it waits for the next one it keeps nothing of this one
         except (EOFError, OSError):
             return
 

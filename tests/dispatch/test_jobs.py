@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
-from sqlalchemy import update
+from sqlalchemy import exc, text, update
 
 from services.dispatch import jobs, tables
 from services.dispatch.domain.plan import Computation, Mark, PlanState
@@ -298,6 +300,79 @@ def test_a_plan_that_was_begun_again_is_left_to_the_second_computation(database:
     assert late.run(database) == {"computed": 0}
     late.stop()
     assert state(database, plan_id) is PlanState.SOLVING
+    with database.view() as view:
+        assert plans.computation(view, plan_id).marks == ()  # how the second goes is for the second to say
+
+
+def test_a_plan_during_which_the_database_was_away_is_computed_again(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+    ends = iter([exc.TimeoutError("all connections are taken"), None])
+
+    def be_away() -> None:
+        if (error := next(ends)) is not None:
+            raise error
+
+    planner = Planner(PARIS, LateSolver(solver, be_away), Roads())
+    with pytest.raises(NotAllComputed):
+        planner.run(database)
+    assert state(database, plan_id) is PlanState.SOLVING
+    assert planner.run(database) == {"computed": 1}
+    assert state(database, plan_id) is PlanState.DRAFT
+    planner.stop()
+
+
+class Questioner(Solver):
+    """A guest that tells and asks while the database is away."""
+
+    def __init__(self, solver: Solver, away: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__()
+        self._solver = solver
+        self._away = away
+
+    def start(self) -> None:
+        self._solver.start()
+
+    def solve(self, problem: RoutingProblem, seconds: float, **more: Any) -> Plan:
+        with self._away():
+            more["watch"](Mark(0.5, 1, 1, 1))
+            assert not more["should_stop"]()
+        return self._solver.solve(problem, seconds, **more)
+
+
+def test_how_a_computation_goes_is_told_once_the_database_is_back(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        with database.view() as view, pytest.MonkeyPatch.context() as patch:
+            view.execute(text("SELECT 1"))
+
+            def fail(*_: object) -> None:
+                raise exc.OperationalError("BEGIN", None, psycopg.OperationalError("the server is away"))
+
+            patch.setattr(Database, "transaction", fail)
+            patch.setattr(Database, "view", fail)
+            yield
+
+    planner = Planner(PARIS, Questioner(solver, away), Roads())
+    assert planner.run(database) == {"computed": 1}
+    planner.stop()
+    with database.view() as view:
+        assert plans.computation(view, plan_id).marks[0] == Mark(0.5, 1, 1, 1)
+
+
+def test_a_computation_whose_process_dies_each_time_is_given_up(database: Database, solver: Solver) -> None:
+    plan_id = ask(database)
+    planner = Planner(PARIS, solver, Roads())
+    for _ in range(4):
+        with database.transaction() as tx:
+            begin_plan(tx, plan_id, at=NOW)  # and its process is gone
+    assert planner.run(database) == {"computed": 1}
+    planner.stop()
+    with database.view() as view:
+        plan = plans.get(view, plan_id)
+    assert plan.state is PlanState.FAILED
+    assert "à chaque reprise" in plan.failure
 
 
 class ConfusedSolver(Solver):

@@ -13,6 +13,9 @@ from services.dispatch.domain.planning_settings import PlanningSettings
 from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
 
+MOST_COMPUTATIONS = 4
+"""So often a plan is begun at most: once, and again when the process that computed it has died."""
+
 LEAD = timedelta(minutes=10)
 """Between the end of a computation and the first ride that it plans: it is looked at, published and read."""
 
@@ -130,6 +133,11 @@ class Plan:
     def not_before(self) -> datetime | None:
         """From when on its rounds may begin; None before somebody computes it."""
         return None if self.began_at is None else self.began_at + timedelta(seconds=self.seconds) + LEAD
+
+    @property
+    def has_begun_too_often(self) -> bool:
+        """Return whether so many computations broke off that this one may end its process as well."""
+        return self.version > 1 + MOST_COMPUTATIONS
 
     def begin(self, *, at: datetime) -> "Plan":
         """Start computing, or start again. Raises PlanNotSolving when it was computed to the end."""
