@@ -36,16 +36,34 @@ def change_cost(near: Near, plan: Plan) -> int:
     A request that only one of both plans serves is not moved, and its stops have no time to differ from: what leaving
     it out costs is the problem's price.
     """
-    before, after = vehicle_of(near.plan), vehicle_of(plan)
-    moved = sum(request_id in after and after[request_id] != vehicle for request_id, vehicle in before.items())
-    starts_before, starts_after = starts_of(near.plan), starts_of(plan)
-    minutes = sum(
-        -(-abs(starts_after[key] - start) // 60) for key, start in starts_before.items() if key in starts_after
-    )
-    work_before, work_after = ({route.vehicle_id: sequence(route) for route in one.routes} for one in (near.plan, plan))
-    told = sum(work_before.get(id_) != work_after.get(id_) for id_ in work_before.keys() | work_after.keys())
-    prices = near.prices
-    return moved * prices.moved_order + minutes * prices.moved_minute + told * prices.courier_told
+    changes = RouteChanges(near)
+    routes = {route.vehicle_id: route for route in plan.routes}
+    vehicle_ids = {route.vehicle_id for route in near.plan.routes} | routes.keys()
+    return sum(changes.cost(vehicle_id, routes.get(vehicle_id)) for vehicle_id in vehicle_ids)
+
+
+class RouteChanges:
+    """What changing a plan in force costs, one route at a time."""
+
+    def __init__(self, near: Near) -> None:
+        self._prices = near.prices
+        self._riders = vehicle_of(near.plan)
+        self._starts = starts_of(near.plan)
+        self._sequences = {route.vehicle_id: sequence(route) for route in near.plan.routes}
+
+    def cost(self, vehicle_id: str, route: Route | None) -> int:
+        """Return the vehicle's part of `change_cost` where it rides this route, None where it rides nothing."""
+        prices, before = self._prices, self._sequences.get(vehicle_id)
+        if route is None:
+            return prices.courier_told if before is not None else 0
+        moved = sum(self._riders.get(request_id, vehicle_id) != vehicle_id for request_id in route.request_ids)
+        minutes = 0
+        for visit in route.visits:
+            start = self._starts.get((visit.request_id, visit.kind, visit.number))
+            if start is not None:
+                minutes += -(-abs(visit.start_seconds - start) // 60)
+        told = sequence(route) != before
+        return moved * prices.moved_order + minutes * prices.moved_minute + told * prices.courier_told
 
 
 def vehicle_of(plan: Plan) -> dict[str, str]:

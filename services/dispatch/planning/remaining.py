@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import pairwise
+from itertools import combinations, compress, pairwise
 
 from services.dispatch.planning.near import StopKey, vehicle_of
-from services.dispatch.planning.plan import BreakTaken, LeftOut, Plan, Route, Visit
+from services.dispatch.planning.plan import BreakTaken, LeftOut, Plan, Route, Visit, can_carry
 from services.dispatch.planning.problem import (
     LARGEST_NUMBER,
     Break,
@@ -107,13 +107,15 @@ Event = VehicleLost | ShiftEnds | Late | SiteClosed | Cancelled
 class Facts:
     """What happened: `before` is all that was still to be ridden, also by vehicles and of requests that are gone.
 
-    `gone` requests are no part of the day any more; `vehicles` and `requests` tell whom something happened to.
+    `gone` requests are no part of the day any more; `vehicles` and `requests` tell whom something happened to. The
+    shifts of those `riding` in the plan in force are settled.
     """
 
     before: Plan
     gone: Mapping[str, ChangeCode] = field(default_factory=dict)
     vehicles: Mapping[str, ChangeCode] = field(default_factory=dict)
     requests: Mapping[str, ChangeCode] = field(default_factory=dict)
+    riding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,15 +222,17 @@ def remaining(
         fleet_limits=tuple(_fleet_now(limit, known, vehicles, plan) for limit in problem.fleet_limits),
         hub_limits=tuple(_hub_now(problem, limit, known, plan) for limit in problem.hub_limits),
     )
-    return Remaining(now, plan, Facts(before, gone, *_blame(events, over, requests)))
+    riding = frozenset(route.vehicle_id for route in in_force.routes)
+    return Remaining(now, plan, Facts(before, gone, *_blame(events, over, requests), riding))
 
 
 def hold(problem: RoutingProblem, in_force: Plan, pinned: frozenset[str] = frozenset()) -> RoutingProblem:
     """Return the problem in which pinned and locked requests can be served, and pinned ones as in force.
 
-    A pinned request keeps its vehicle and the planned start of each stop. Where what happened makes that impossible,
-    or keeps what is locked from its windows, its vehicle from its shift, its range or its breaks, those limits give way
-    as far as the vehicle needs for these requests alone, in the order in force, and lateness costs `LATE_WEIGHT`.
+    A pinned request keeps its vehicle and the planned start of each stop, unless that may not carry it any more. Where
+    what happened makes that impossible, or keeps what is locked from its windows, its vehicle from its shift, its range
+    or its breaks, those limits give way as far as the vehicle needs for these requests alone, in the order in force,
+    and lateness costs `LATE_WEIGHT`.
     """
     riders = vehicle_of(in_force)
     starts = {
@@ -239,6 +243,8 @@ def hold(problem: RoutingProblem, in_force: Plan, pinned: frozenset[str] = froze
     requests = dict(problem.requests_by_id)
     for request_id in sorted(pinned & riders.keys() & requests.keys()):
         request = requests[request_id]
+        if not can_carry(problem.vehicles_by_id[riders[request_id]], request):
+            continue
         requests[request_id] = replace(
             _each_stop(request, lambda stop, key: _at(stop, starts[key]) if key in starts else stop),
             locked_to=riders[request_id],
@@ -331,7 +337,18 @@ class _Cut:
         if pickups:
             here = vehicle.shift_start_seconds
             pickups = (*pickups, Stop(vehicle.start_point, here, here, loads=self._collected_loads()))
-        return replace(self.request, pickups=pickups, drops=self._drops(), locked_to=vehicle.id)
+        # That it is there is a fact, whatever its bike and courier may carry by now.
+        return replace(
+            self.request,
+            pickups=pickups,
+            drops=self._drops(),
+            locked_to=vehicle.id,
+            skills=frozenset(),
+            allowed_vehicles=None,
+            forbidden_vehicles=frozenset(),
+            allowed_groups=None,
+            forbidden_groups=frozenset(),
+        )
 
     def waiting(self, point: int, now_seconds: int) -> Request:
         """Return it as it lies where its vehicle stopped."""
@@ -389,8 +406,8 @@ def _vehicle_now(
     ends = [event.seconds for event in events if isinstance(event, ShiftEnds) and event.vehicle_id == vehicle.id]
     end = min([vehicle.shift_end_seconds, *ends])
     route = next((route for route in in_force.routes if route.vehicle_id == vehicle.id), None)
-    planned = route.breaks if route else ()
-    running = {n for n, rest in enumerate(planned) if route and _is_running(route, rest, standing, now_seconds)}
+    planned = _planned_breaks(vehicle, route) if route else {}
+    running = {n for n, rest in planned.items() if route and _is_running(route, rest, standing, now_seconds)}
     free = max(
         vehicle.shift_start_seconds,
         now_seconds,
@@ -402,9 +419,7 @@ def _vehicle_now(
     clock = free
     for number, rest in enumerate(vehicle.breaks):
         # Whoever had nothing to ride could rest; whoever rode did when it was planned.
-        is_over = (
-            planned[number].end_seconds <= now_seconds if number < len(planned) else rest.window_end_seconds < free
-        )
+        is_over = planned[number].end_seconds <= now_seconds if number in planned else rest.window_end_seconds < free
         begins = max(rest.window_start_seconds, clock)
         if not is_over and number not in running and begins + rest.length_seconds <= end:
             breaks.append(replace(rest, window_end_seconds=max(rest.window_end_seconds, begins)))
@@ -421,6 +436,23 @@ def _vehicle_now(
         breaks=tuple(breaks),
         fixed_price=0 if has_ridden else vehicle.fixed_price,
     )
+
+
+def _planned_breaks(vehicle: Vehicle, route: Route) -> dict[int, BreakTaken]:
+    """Return which of the vehicle's breaks, by number, the route's are.
+
+    A route that was planned when the day was under way has only those that were not over by then: of all ways to tell
+    which they are, in order, the one in which they lie least outside their windows, the later ones first.
+    """
+
+    def outside(numbers: tuple[int, ...]) -> int:
+        pairs = [(vehicle.breaks[n], taken.start_seconds) for n, taken in zip(numbers, route.breaks, strict=False)]
+        return sum(max(0, rest.window_start_seconds - at, at - rest.window_end_seconds) for rest, at in pairs)
+
+    count = min(len(vehicle.breaks), len(route.breaks))
+    ways: list[tuple[int, ...]] = sorted(combinations(range(len(vehicle.breaks)), count), reverse=True)
+    likeliest = min(ways, key=outside)
+    return dict(zip(likeliest, route.breaks, strict=False))
 
 
 def _is_running(route: Route, rest: BreakTaken, standing: Progress | None, now_seconds: int) -> bool:
@@ -478,11 +510,14 @@ def _route_left(
 ) -> Route | None:
     """Return what is left of a route, at the times in force; None when nothing is."""
     visits: list[Visit] = []
+    kept = [0]
+    """How many of the first so many visits are left."""
     for visit in route.visits:
         cut = cuts.get(visit.request_id)
         number = cut.number_now(visit.kind, visit.number) if cut else None
         if number is not None:
             visits.append(_renumbered(visit, number))
+        kept.append(len(visits))
     standing = known.get(route.vehicle_id)
     start = max(route.start_seconds, standing.free_seconds if standing else now_seconds)
     for request_id in dict.fromkeys(visit.request_id for visit in visits):
@@ -498,7 +533,7 @@ def _route_left(
             )
     if not visits:
         return None
-    passed = len(route.visits) - sum(visit.start_seconds >= start for visit in route.visits)
+    aboard = len(visits) - kept[-1]
     points = [visits[0].point, *(visit.point for visit in visits)]
     return replace(
         route,
@@ -507,7 +542,7 @@ def _route_left(
         travel_seconds=sum(int(problem.travel_seconds[a, b]) for a, b in pairwise(points)),
         travel_metres=sum(int(problem.travel_metres[a, b]) for a, b in pairwise(points)),
         breaks=tuple(
-            BreakTaken(max(0, min(rest.after - passed, len(visits))), rest.start_seconds, rest.end_seconds)
+            replace(rest, after=aboard + kept[rest.after])
             for rest in route.breaks
             if rest.end_seconds > now_seconds and not _is_running(route, rest, standing, now_seconds)
         ),
@@ -528,7 +563,9 @@ def _with_gone(before: Plan, in_force: Plan, gone: Mapping[str, ChangeCode]) -> 
         if visits:
             kept = routes.get(route.vehicle_id)
             merged = sorted((*(kept.visits if kept else ()), *visits), key=lambda visit: visit.start_seconds)
-            routes[route.vehicle_id] = replace(kept or route, visits=tuple(merged))
+            behind = [0, *(n for n, visit in enumerate(merged, start=1) if visit.request_id not in missing)]
+            rests = tuple(replace(rest, after=behind[rest.after]) for rest in kept.breaks) if kept else ()
+            routes[route.vehicle_id] = replace(kept or route, visits=tuple(merged), breaks=rests)
     return Plan(tuple(routes.values()), ())
 
 
@@ -536,14 +573,13 @@ def _within(before: Plan, requests: Mapping[str, Request], vehicles: Mapping[str
     """Return the part of the plan that the problem knows; what that does not serve is left out."""
     routes = []
     for route in before.routes:
-        visits = tuple(visit for visit in route.visits if visit.request_id in requests)
-        if visits and route.vehicle_id in vehicles:
-            shorter = [min(rest.after, len(visits)) for rest in route.breaks]
+        stays = [visit.request_id in requests for visit in route.visits]
+        if any(stays) and route.vehicle_id in vehicles:
             routes.append(
                 replace(
                     route,
-                    visits=visits,
-                    breaks=tuple(replace(rest, after=after) for rest, after in zip(route.breaks, shorter, strict=True)),
+                    visits=tuple(compress(route.visits, stays)),
+                    breaks=tuple(replace(rest, after=sum(stays[: rest.after])) for rest in route.breaks),
                 )
             )
     served = {request_id for route in routes for request_id in route.request_ids}
@@ -588,7 +624,8 @@ def _hub_now(problem: RoutingProblem, limit: HubLimit, known: Mapping[str, Progr
         id_
         for id_, standing in known.items()
         for request_id, kind, number in standing.ended
-        if problem.requests_by_id[request_id].stop(kind, number).point == limit.point
+        if request_id in problem.requests_by_id
+        and problem.requests_by_id[request_id].stop(kind, number).point == limit.point
     }
     return HubLimit(limit.point, max(limit.at_most - len(called - calls), len(calls)))
 

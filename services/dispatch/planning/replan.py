@@ -90,8 +90,9 @@ def replan(
         found = solve(held, stop, seed, watch=watch, near=near)
         if _worth(held, near, found) < _worth(held, near, best) and not check(held, found):
             best, is_inserted = found, False
-    best = explain(held, best, near)
-    return Replanned(held, best, changes(facts or Facts(in_force), best), is_inserted)
+    facts = facts or Facts(in_force, riding=frozenset(route.vehicle_id for route in in_force.routes))
+    best = explain(held, best, near, facts.riding)
+    return Replanned(held, best, changes(facts, best), is_inserted)
 
 
 def insert(problem: RoutingProblem, near: Near) -> Plan:

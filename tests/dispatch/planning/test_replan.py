@@ -15,6 +15,7 @@ from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Route, co
 from services.dispatch.planning.problem import (
     Break,
     FaultyProblem,
+    HubLimit,
     Prices,
     RoutingProblem,
     Share,
@@ -24,6 +25,7 @@ from services.dispatch.planning.problem import (
     Vehicle,
     pair,
 )
+from services.dispatch.planning.reasons import apply
 from services.dispatch.planning.remaining import (
     Cancelled,
     ChangeCode,
@@ -538,3 +540,108 @@ def test_holding_a_plan_that_fits_changes_no_limit(pinned: frozenset[str]) -> No
     assert held.vehicles == problem.vehicles
     assert all(stop.latest_seconds is None for request in held.requests for _, _, stop in request.stops)
     assert Facts(in_force).gone == {}
+
+
+def with_a_break_before_z() -> tuple[RoutingProblem, Plan]:
+    """Return a day of x and y, then a break, then z, which waits until 20,000 s."""
+    requests = load("x", 1, 2), load("y", 3, 4, opens=1_500), load("z", 5, 6, opens=20_000)
+    problem = a_day(*requests, vehicles=(bike("a", breaks=(Break(2_500, 10_000, 600),)),))
+    in_force = from_nothing(problem)
+    (route,) = in_force.routes
+    assert [rest.after for rest in route.breaks] == [4]
+    return problem, in_force
+
+
+@pytest.mark.parametrize("early", [200, -200])
+def test_a_break_stays_where_it_is_between_stops_when_the_courier_is_early_or_late(early: int) -> None:
+    problem, in_force = with_a_break_before_z()
+    (route,) = in_force.routes
+    done = route.visits[: 4 if early > 0 else 3]
+    ended = {(visit.request_id, visit.kind, visit.number): visit.departure_seconds - early for visit in done}
+    free = done[-1].departure_seconds - early
+    now = remaining(problem, in_force, [Progress("a", done[-1].point, free, ended)], now_seconds=free)
+    assert [rest.after for rest in now.plan.routes[0].breaks] == [4 - len(done)]
+    found = replan(now.problem, now.plan, stop=None, prices=CALM, facts=now.facts)
+    assert "z" in found.changes.kept
+    assert check(now.problem, found.plan) == []
+
+
+def test_a_break_stays_behind_the_stops_before_it_when_one_of_them_is_cancelled() -> None:
+    problem, in_force = with_a_break_before_z()
+    now = remaining(problem, in_force, [], [Cancelled("x")], now_seconds=0)
+    assert [rest.after for rest in now.plan.routes[0].breaks] == [2]
+    found = replan(now.problem, now.plan, stop=None, prices=CALM, facts=now.facts)
+    assert "z" in found.changes.kept
+
+
+def test_a_round_without_the_break_that_was_over_before_it_gives_no_other_break_twice() -> None:
+    rests = Break(1_000, 1_200, 600), Break(12_000, 20_000, 1_800)
+    problem = a_day(load("x", 1, 9), load("y", 3, 8, opens=18_000), vehicles=(bike("a", breaks=rests),))
+    at_noon = remaining(problem, Plan((), ()), [], now_seconds=6_000)
+    in_force = replan(at_noon.problem, at_noon.plan, stop=None, prices=CALM, facts=at_noon.facts).plan
+    (route,) = in_force.routes
+    (lunch,) = route.breaks
+    now_seconds = lunch.end_seconds + 100
+    now = remaining(problem, in_force, [as_planned(route, now_seconds)], now_seconds=now_seconds)
+    assert now.problem.vehicles[0].breaks == ()
+    before = remaining(problem, in_force, [as_planned(route, 6_100)], now_seconds=6_100)
+    assert before.problem.vehicles[0].breaks == (rests[1],)
+    found = replan(before.problem, before.plan, stop=None, prices=CALM, facts=before.facts)
+    assert set(found.changes.kept) == {"x", "y"}
+
+
+def test_a_load_aboard_stays_though_its_bike_may_not_carry_it_any_more() -> None:
+    asked = load("x", 1, 9, skills=frozenset({"trailer"}), allowed_groups=frozenset({"erdre"}))
+    able = bike("a", skills=frozenset({"trailer"}), group="erdre")
+    in_force = from_nothing(a_day(asked, vehicles=(able,)))
+    problem = a_day(asked, vehicles=(bike("a"), replace(able, id="b")))
+    collected = Progress("a", 1, 660, {("x", StopKind.PICKUP, 0): 660})
+    now = remaining(problem, in_force, [collected], now_seconds=660)
+    found = replan(now.problem, now.plan, stop=None, prices=CALM, facts=now.facts)
+    assert vehicle_of(found.plan) == {"x": "a"}
+
+
+def test_a_pinned_order_that_its_bike_may_not_carry_any_more_goes_to_another() -> None:
+    asked, able = load("x", 1, 9, skills=frozenset({"trailer"})), bike("a", skills=frozenset({"trailer"}))
+    in_force = from_nothing(a_day(asked, vehicles=(able,)))
+    problem = a_day(asked, vehicles=(bike("a"), replace(able, id="b")))
+    found = replan(problem, in_force, stop=None, prices=CALM, pinned=frozenset({"x"}))
+    assert vehicle_of(found.plan) == {"x": "b"}
+
+
+def test_a_limit_of_a_site_counts_no_call_of_a_delivery_that_is_no_part_of_the_day_any_more() -> None:
+    problem = a_day(load("x", 1, 2), load("y", 3, 4), vehicles=(bike("a"),), hub_limits=(HubLimit(1, 1),))
+    collected = Progress("a", 1, 660, {("x", StopKind.PICKUP, 0): 660})
+    without = replace(problem, requests=problem.requests[1:])
+    now = remaining(without, from_nothing(problem), [collected], now_seconds=660)
+    assert now.problem.hub_limits == (HubLimit(1, 1),)
+
+
+def test_on_a_day_under_way_no_shift_that_is_ridden_is_advised_to_be_another() -> None:
+    problem = a_day(load("x", 1, 2), load("new", 3, 5, closes=4_000), vehicles=(bike("a", until=12_000),))
+    in_force = from_nothing(replace(problem, requests=problem.requests[:1]))
+    now = remaining(problem, in_force, [], now_seconds=3_000)
+    found = replan(now.problem, now.plan, stop=None, prices=CALM, facts=now.facts)
+    (left_out,) = found.plan.left_out
+    assert left_out.request_id == "new"
+    assert ReasonCode.SHIFT not in {remedy.code for remedy in left_out.remedies}
+    free = replan(a_day(load("new", 3, 9), vehicles=(bike("a", until=7_000),)), Plan((), ()), stop=None, prices=CALM)
+    assert [(remedy.code, remedy.what) for remedy in free.plan.left_out[0].remedies] == [(ReasonCode.SHIFT, "end")]
+
+
+@pytest.mark.parametrize(("worth", "remedies"), [(9_000, []), (9_001, [(ReasonCode.SHIFT, "end")])])
+def test_what_would_serve_an_order_of_a_day_under_way_pays_for_the_change_too(
+    worth: int, remedies: list[tuple[ReasonCode, str]]
+) -> None:
+    # 7,200 s more to ride, and a courier who is told.
+    prices = ChangePrices(moved_order=7_200, moved_minute=30, courier_told=1_800)
+    requests = load("x", 1, 2), load("new", 3, 8, left_out_price=worth)
+    problem = a_day(*requests, vehicles=(bike("a", until=9_600),), prices=Prices())
+    in_force = from_nothing(replace(problem, requests=problem.requests[:1]))
+    facts = Facts(in_force)
+    found = replan(problem, in_force, stop=None, prices=prices, facts=facts)
+    (left_out,) = found.plan.left_out
+    assert [(remedy.code, remedy.what) for remedy in left_out.remedies] == remedies
+    for remedy in left_out.remedies:
+        mended = replan(apply(problem, remedy, "new"), in_force, stop=None, prices=prices, facts=facts)
+        assert mended.plan.left_out == ()

@@ -1,11 +1,11 @@
 """Why a request is left out, vehicle by vehicle, and the least change that would serve it: all true when tried."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from services.dispatch.planning.near import Near, change_cost
+from services.dispatch.planning.near import Near
 from services.dispatch.planning.plan import LeftOut, Plan, Reason, ReasonCode
 from services.dispatch.planning.problem import LARGEST_NUMBER, Objective, Request, RoutingProblem, Stop, Vehicle
 from services.dispatch.planning.reasons.insertion import Undecided, fits
@@ -42,23 +42,23 @@ ADVICE = {
 """What a dispatcher can do about each reason, where no single change is known to be enough."""
 
 
-def explain(problem: RoutingProblem, plan: Plan, near: Near | None = None) -> Plan:
+def explain(
+    problem: RoutingProblem, plan: Plan, near: Near | None = None, settled: Collection[str] = frozenset()
+) -> Plan:
     """Return the plan with reasons, remedies and a French sentence for every request it leaves out.
 
     With `near`, what changing that plan costs counted too: a request whose price of its own does not pay for that is
-    told to cost too much.
+    told to cost too much, no shift is to begin earlier, and those of the vehicles that are `settled` do not change.
 
     Remedies are looked for on the vehicles nearest to each request: on all of them where few requests are left out, on
     `VEHICLES_TRIED` shared out between them where many are, so that a bad day's plan is explained in seconds too.
     """
-    standing, requests = Standing(problem, plan), problem.requests_by_id
+    standing, requests = Standing(problem, plan, near, settled), problem.requests_by_id
     tried = max(FEWEST_TRIED, VEHICLES_TRIED // max(1, len(plan.left_out)))
-    return replace(
-        plan, left_out=tuple(_why(standing, requests[item.request_id], tried, near) for item in plan.left_out)
-    )
+    return replace(plan, left_out=tuple(_why(standing, requests[item.request_id], tried) for item in plan.left_out))
 
 
-def _why(standing: Standing, request: Request, tried: int, near: Near | None) -> LeftOut:
+def _why(standing: Standing, request: Request, tried: int) -> LeftOut:
     problem = standing.problem
     if not problem.vehicles:
         reasons: tuple[Reason, ...] = (Reason(ReasonCode.NO_VEHICLE),)
@@ -70,9 +70,7 @@ def _why(standing: Standing, request: Request, tried: int, near: Near | None) ->
             for code in (
                 _alone(problem, vehicle, request, alone)
                 or _beside_others(standing, vehicle, request)
-                or (
-                    ReasonCode.PRICE if near and _disturbs(standing, vehicle, request, near) else ReasonCode.OUTWEIGHED,
-                )
+                or (ReasonCode.PRICE if _disturbs(standing, vehicle, request) else ReasonCode.OUTWEIGHED,)
             )
         )
     found = remedies(standing, request, tried=tried)
@@ -157,7 +155,7 @@ def _beside_others(standing: Standing, vehicle: Vehicle, request: Request) -> tu
     return tuple(code for code in ReasonCode if code in codes)
 
 
-def _disturbs(standing: Standing, vehicle: Vehicle, request: Request, near: Near) -> bool:
+def _disturbs(standing: Standing, vehicle: Vehicle, request: Request) -> bool:
     """Return whether the vehicle could serve it too, but for the price of what that changes in the plan in force."""
     if standing.problem.objective is not Objective.PRICES or request.left_out_price is None:
         return False
@@ -168,9 +166,7 @@ def _disturbs(standing: Standing, vehicle: Vehicle, request: Request, near: Near
     if found is None:
         return False
     added, route = found
-    routes = standing.routes
-    before, after = (Plan(tuple(one.values()), ()) for one in (routes, {**routes, vehicle.id: route}))
-    return added < request.left_out_price <= added + change_cost(near, after) - change_cost(near, before)
+    return added - standing.disturbance(vehicle.id, route) < request.left_out_price <= added
 
 
 def _fits(problem: RoutingProblem, vehicle: Vehicle, request: Request, kept: Sequence[Call] = ()) -> bool:

@@ -1,11 +1,12 @@
 """The least change of each kind that would serve a request in the plan as it stands, and what is said of it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.dispatch.planning.near import Near, RouteChanges
 from services.dispatch.planning.plan import Plan, ReasonCode, Remedy, Route
 from services.dispatch.planning.problem import (
     TRAILER,
@@ -52,10 +53,18 @@ _COUNTED = _TIMES | {ReasonCode.CAPACITY, ReasonCode.RANGE}
 
 
 class Standing:
-    """A plan as it stands, in the shape that insertions need."""
+    """A plan as it stands, in the shape that insertions need.
 
-    def __init__(self, problem: RoutingProblem, plan: Plan) -> None:
+    With `near`, what changing that plan costs counts too, and its day is under way: no shift begins earlier any more,
+    and those of the vehicles that are `settled` are as they are.
+    """
+
+    def __init__(
+        self, problem: RoutingProblem, plan: Plan, near: Near | None = None, settled: Collection[str] = ()
+    ) -> None:
         self.problem = problem
+        self._settled = settled
+        self._near = RouteChanges(near) if near else None
         self.routes: dict[str, Route] = {route.vehicle_id: route for route in plan.routes}
         self._served: dict[str, int] = {}
         for route in plan.routes:
@@ -130,6 +139,17 @@ class Standing:
         route = cheapest(self.problem, vehicle, self.calls(vehicle), request)
         return (self._added(vehicle, route, request), route) if route else None
 
+    def ends_that_move(self, vehicle: Vehicle) -> tuple[str, ...]:
+        """Return which ends of a vehicle's shift can be moved."""
+        end = () if vehicle.id in self._settled else ("end",)
+        return end if self._near else (*end, "start")
+
+    def disturbance(self, vehicle_id: str, route: Route) -> int:
+        """Return what is due for changing the plan in force, where this is the vehicle's route."""
+        if self._near is None:
+            return 0
+        return self._near.cost(vehicle_id, route) - self._near.cost(vehicle_id, self.routes.get(vehicle_id))
+
     def _added(self, vehicle: Vehicle, route: Route, request: Request) -> int:
         problem = self.problem
         old = self.routes.get(vehicle.id)
@@ -139,6 +159,7 @@ class Standing:
         before = max(days.values(), default=0) - min(days.values(), default=0)
         days[vehicle.id] = route.end_seconds - route.start_seconds
         added += problem.prices.balance_per_second * (max(days.values()) - min(days.values()) - before)
+        added += self.disturbance(vehicle.id, route)
         for share in problem.shares:
             if share.group == vehicle.group and self._served.get(share.group, 0) < problem.least(share):
                 added -= problem.prices.below_share
@@ -389,8 +410,8 @@ def _changes(standing: Standing, vehicle: Vehicle, request: Request) -> Iterator
         yield from lacking[:1] if len(lacking) == 1 else ()
         return
     yield Remedy(ReasonCode.PRICE, vehicle.id)
-    yield Remedy(ReasonCode.SHIFT, vehicle.id, MOST_SECONDS, "end")
-    yield Remedy(ReasonCode.SHIFT, vehicle.id, MOST_SECONDS, "start")
+    for end in standing.ends_that_move(vehicle):
+        yield Remedy(ReasonCode.SHIFT, vehicle.id, MOST_SECONDS, end)
     for end in ("end", "start"):
         for index in range(len(request.stops)):
             yield Remedy(ReasonCode.WINDOW, vehicle.id, MOST_SECONDS, end, index)
