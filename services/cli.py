@@ -463,7 +463,8 @@ def _import_city(asked: argparse.Namespace) -> int:
     from services.dispatch.travel import network
     from services.dispatch.travel.streets import import_network
 
-    data_dir = DispatchSettings().data_dir
+    settings = DispatchSettings()
+    data_dir = settings.data_dir
     build: Callable[[tuple[float, float, float, float]], object] | None = None
     if network.can_build():
         build = partial(import_network, asked.file, data_dir)
@@ -473,7 +474,9 @@ def _import_city(asked: argparse.Namespace) -> int:
         f"{streets.streets} streets and {streets.others} other features, {streets.bytes / 1e6:.1f} MB, "
         f"from {south:.3f}, {west:.3f} to {north:.3f}, {east:.3f}"
     )
-    if build:
+    if settings.travel_url:
+        print("the map has these streets; rides follow the server named by DISPATCH_TRAVEL_URL, as long as that is set")
+    elif build:
         print("rides follow these streets from now on, in services that run already too")
     else:
         print(

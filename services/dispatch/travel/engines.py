@@ -125,6 +125,8 @@ def decoded(polyline: str) -> list[Point]:
     Source: Encoded Polyline Algorithm Format, Google; five bits a character, differences with the sign in the last bit.
     Raises ValueError.
     """
+    if not isinstance(polyline, str):  # a server's answer may be anything
+        raise ValueError("no polyline, but something else")  # noqa: TRY004 - whoever reads answers expects this one
     chunks = np.frombuffer(polyline.encode(), dtype=np.uint8).astype(np.int64) - 63
     ends = np.flatnonzero(chunks < 32)
     starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)

@@ -209,7 +209,8 @@ class Roads:
         if self.info() is not CROW_FLY:
             with suppress(EngineFailed, NoWay):
                 found, metres = self._ask(lambda engine: engine.snap(point, seconds=_ROUTE_SECONDS))
-                return Snap(found, metres, is_estimated=False)
+                if np.isfinite((*found, metres)).all():
+                    return Snap(found, metres, is_estimated=False)
         return Snap(point, 0.0, is_estimated=True)
 
     def stop(self) -> None:

@@ -116,6 +116,15 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
+def test_the_command_says_so_where_a_server_tells_travel_times(
+    osrm: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPATCH_TRAVEL_URL", "osrm+http://127.0.0.1:9")
+    assert run("city", "import", str(write_town(tmp_path / "town.osm"))) == 0
+    assert "rides follow the server named by DISPATCH_TRAVEL_URL" in capsys.readouterr().out
+    assert network.current(data_dir) is not None
+
+
 def test_the_command_switches_map_and_travel_times(
     osrm: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

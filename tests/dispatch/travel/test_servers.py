@@ -199,6 +199,17 @@ def test_whatever_a_server_says_rides_are_whole_and_believable(
     assert roads.route(STOPS[:2]).seconds == guess.seconds[0, 1]
 
 
+def test_a_line_and_a_place_that_are_none_are_estimated(
+    serve: Callable[[Reply], str], tmp_path: Path, opened: Opened
+) -> None:
+    leg = {"duration": 300.0, "distance": 900.0, "steps": [{"geometry": {"type": "Line"}}]}
+    waypoints = [{"distance": 0.0, "location": [float("nan"), 47.2]}] * 2
+    url = serve(lambda *_: (200, {"code": "Ok", "waypoints": waypoints, "routes": [{"legs": [leg]}]}))
+    assert opened(f"osrm+{url}", tmp_path / "one").line(STOPS[:2]) == (STOPS[:2], True)
+    snapped = opened(f"osrm+{url}", tmp_path / "other").snap(STOPS[0])
+    assert snapped == roads_module.Snap(STOPS[0], 0.0, is_estimated=True)
+
+
 def test_a_believable_table_is_believed(serve: Callable[[Reply], str], tmp_path: Path, opened: Opened) -> None:
     """The other side of the test before: the same answer, with nothing wrong in it."""
     roads = opened(f"osrm+{serve(lambda *_: (200, table_of([[0, 300.2], [310, 0]], gap=249)))}", tmp_path)
