@@ -41,8 +41,10 @@ from services.dispatch.planning.search.run import (
     EASED_MORE,
     ENOUGH_FOR_FEWER,
     ENOUGH_STEPS,
+    FLEET_SHARE,
     HOT,
     MEETINGS,
+    NEARLY_UNTIL,
     _Lane,
     _Search,
     search,
@@ -255,6 +257,31 @@ def test_a_search_ends_by_itself_later_where_vehicles_count_first(objective: Obj
     one.run(Seconds(60), None, lambda: False)
     assert 5 * enough <= one.clock.steps < 5 * enough + 100
     assert one.clock.seconds < 30
+
+
+@pytest.mark.parametrize(("times", "ends_at"), [(1, NEARLY_UNTIL), (2, FLEET_SHARE)])
+def test_fewer_vehicles_are_looked_for_longer_where_all_but_one_request_have_a_place(
+    times: int, ends_at: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At each of these times four requests, which take a vehicle each: without one of them, so many have no place.
+    stops = [Stop(0, 7_200 * when, 7_200 * when, 600) for when in range(times) for _ in range(4)]
+    alone = np.zeros((1, 1), dtype=np.int64)
+    problem = RoutingProblem(
+        points=("here",),
+        requests=tuple(
+            pair(str(number), stop, replace(stop, window_end_seconds=stop.window_end_seconds + 600))
+            for number, stop in enumerate(stops)
+        ),
+        vehicles=tuple(Vehicle(f"v{number}", 0, 0, 0, 36_000) for number in range(6)),
+        travel_seconds=alone,
+        travel_metres=alone,
+        objective=Objective.VEHICLES_FIRST,
+    )
+    ended: list[float] = []
+    monkeypatch.setattr(_Search, "_loosen", lambda self: ended.append(self.clock.done))
+    plan = search(problem, Steps(50_000))
+    assert len(plan.routes) == 4
+    assert ended == [pytest.approx(ends_at, abs=0.03)]
 
 
 @pytest.mark.parametrize("objective", Objective)

@@ -26,9 +26,14 @@ from services.dispatch.planning.stop import ALL, Limit, Seconds, Span, Watch
 LANES = 2
 """Searches side by side; on one core they take turns."""
 
-FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.2
+FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.1
 """Of the time, for fewer vehicles, where those count first. It goes on, up to the second, as long as no share of the
 time so far like the third has passed without one less.
+"""
+
+NEARLY_CLOSED, NEARLY_UNTIL = 0.02, 0.6
+"""It goes on up to the second as well where, in so many of the moments since the last one less, all but a single
+request had a place in the vehicles left: such a vehicle is closed sooner or later, others never.
 """
 
 LONG_ROUTE, LONGER_ROUTE, LOOSE_UNTIL, LEAST_LOOSE = 18, 60, 0.9, 250
@@ -443,16 +448,19 @@ class _Search:
             return
         for lane in self.lanes:
             lane.close_easiest()
-        last = self.clock.done
-        # Longer than its share as long as vehicles keep going.
+        last, met, nearly = self.clock.done, 0, 0
+        # Longer than its share as long as vehicles keep going, or one is about to.
         while not self.should_stop() and (
-            (done := self.clock.done) < until or (done < MOST_FLEET_SHARE and done - last < STILL_GOING * done)
+            (done := self.clock.done) < until
+            or (done < MOST_FLEET_SHARE and done - last < STILL_GOING * done)
+            or (done < NEARLY_UNTIL and nearly >= NEARLY_CLOSED * met)
         ):
             limit = until if done < until else MOST_FLEET_SHARE
             placed = self._meet(lambda lane, steps: lane.squeeze(steps, heat, floor), limit)
+            met, nearly = met + len(self.lanes), nearly + sum(lane.absent == 1 for lane in self.lanes)
             if not any(placed):
                 continue
-            last = self.clock.done
+            last, met, nearly = self.clock.done, 0, 0
             best = self.best
             self._tell(is_last=False)
             if best.fewest <= floor:
