@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from services.dispatch.planning.problem import (
@@ -25,6 +26,12 @@ GROUPS = ("north", "south", "")
 SKILLS = ("trailer", "cold")
 NOBODY: frozenset[str] = frozenset()
 Value = TypeVar("Value")
+
+
+def examples(usual: int) -> int:
+    """Return how many examples a property is tried on: so many, or all that a greater profile asks for."""
+    asked = settings().max_examples
+    return max(usual, asked) if asked >= 1_000 else usual
 
 
 @st.composite

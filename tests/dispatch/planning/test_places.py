@@ -13,10 +13,10 @@ from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry
 from services.dispatch.planning.problem import Break, FaultyProblem, Request, RoutingProblem, Span, Stop, Vehicle, pair
 from services.dispatch.planning.replan import insert
 from services.dispatch.planning.schedule import Call, Item, calls_of, ride
-from tests.strategies import problems
+from tests.strategies import examples, problems
 
 MOVED_MINUTE = 7
-BOUNDED = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(deadline=None, max_examples=examples(60), suppress_health_check=list(HealthCheck))
 
 
 def price_of(problem: RoutingProblem, route: Route, starts: dict[StopKey, int]) -> int:

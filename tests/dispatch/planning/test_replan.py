@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
 from services.dispatch.planning.near import ChangePrices, Near, StopKey, change_cost, starts_of, vehicle_of
-from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Route, cost
+from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Route, cost, rank
 from services.dispatch.planning.problem import (
     Break,
     FaultyProblem,
@@ -25,7 +25,7 @@ from services.dispatch.planning.problem import (
     Vehicle,
     pair,
 )
-from services.dispatch.planning.reasons import apply
+from services.dispatch.planning.reasons import apply, serve
 from services.dispatch.planning.remaining import (
     Cancelled,
     ChangeCode,
@@ -42,12 +42,12 @@ from services.dispatch.planning.remaining import (
 )
 from services.dispatch.planning.replan import Replanned, insert, replan
 from services.dispatch.planning.solve import Steps
-from tests.strategies import problems
+from tests.strategies import examples, problems
 
 CALM = ChangePrices(moved_order=300, moved_minute=5, courier_told=60)
 STRICT = ChangePrices(moved_order=10**9, moved_minute=0, courier_told=0)
 EASY = ChangePrices()
-BOUNDED = settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(deadline=None, max_examples=examples(80), suppress_health_check=list(HealthCheck))
 
 
 def from_nothing(problem: RoutingProblem) -> Plan:
@@ -198,6 +198,34 @@ def test_the_search_is_taken_only_where_it_pays(day: Morning, prices: ChangePric
     if not found.inserted and found.problem.objective == "prices":
         both = [cost(one.problem, one.plan) + change_cost(near, one.plan) for one in (found, alone)]
         assert both[0] < both[1]
+
+
+@BOUNDED
+@given(mornings(), st.sampled_from([EASY, CALM, STRICT]))
+def test_each_change_that_is_advised_on_a_day_under_way_serves_the_order_and_pays(
+    day: Morning, prices: ChangePrices
+) -> None:
+    now = day.remaining()
+    near = Near(now.plan, prices)
+    found = replan(now.problem, now.plan, stop=None, prices=prices, facts=now.facts)
+
+    def worth(problem: RoutingProblem, plan: Plan) -> tuple[int, ...]:
+        *before, money = rank(problem, plan)
+        return (*before, money + change_cost(near, plan))
+
+    for left_out in found.plan.left_out:
+        for remedy in left_out.remedies:
+            assert remedy.vehicle_id is not None
+            changed = apply(found.problem, remedy, left_out.request_id)
+            there = frozenset({remedy.vehicle_id})
+            only = tuple(
+                replace(one, allowed_vehicles=there) if one.id == left_out.request_id else one
+                for one in changed.requests
+            )
+            served = serve(replace(changed, requests=only), found.plan, left_out.request_id)
+            assert served is not None
+            assert check(changed, served) == []
+            assert worth(changed, served) < worth(changed, found.plan)
 
 
 def assert_lists_are_the_difference(now: Remaining, found: Replanned) -> None:

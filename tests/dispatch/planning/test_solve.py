@@ -17,7 +17,7 @@ from services.dispatch.planning.plan import Plan, cost, rank
 from services.dispatch.planning.problem import TRAILER, Prices, RoutingProblem, Share, Stop, Vehicle, pair
 from services.dispatch.planning.reasons import explain
 from services.dispatch.planning.solve import Limit, Seconds, Steps, solve
-from tests.strategies import problems
+from tests.strategies import examples, problems
 
 DAY = (0, 86_400)
 
@@ -228,7 +228,7 @@ def test_a_group_gets_the_share_that_the_contract_says() -> None:
 
 
 @given(problems())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_near_a_plan_in_force_no_change_costs_more_than_it_saves(problem: RoutingProblem) -> None:
     in_force = solve(problem, Steps(5), seed=1)
     near = Near(in_force, ChangePrices(moved_order=1_000, moved_minute=1, courier_told=100))

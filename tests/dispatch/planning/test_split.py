@@ -26,7 +26,7 @@ from services.dispatch.planning.routing import route
 from services.dispatch.planning.solve import search_part, solve
 from services.dispatch.planning.split import WHOLE_SHARE, Part, join, solve_big, split
 from services.dispatch.planning.stop import ALL, Limit, Seconds, Span, Steps
-from tests.strategies import problems
+from tests.strategies import examples, problems
 
 GROUPS = ("north", "south", "east")
 
@@ -76,7 +76,7 @@ def in_rounds(problem: RoutingProblem, size: int, rounds: int) -> list[list[Part
 
 
 @given(problems(), st.integers(1, 6), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_nothing_is_lost_whatever_the_day_and_the_size(problem: RoutingProblem, size: int, seed: int) -> None:
     plan = solve_big(problem, Steps(8), seed, solve_part=searched, size=size)
     assert check(problem, plan) == []
@@ -85,7 +85,7 @@ def test_nothing_is_lost_whatever_the_day_and_the_size(problem: RoutingProblem, 
 
 
 @given(problems(), st.integers(1, 6), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_no_vehicle_and_no_request_is_in_two_parts(problem: RoutingProblem, size: int, seed: int) -> None:
     plan = route(problem, Steps(1))
     for so_far in (None, plan):
