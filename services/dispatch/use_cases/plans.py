@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.dispatch import messages
 from services.dispatch.domain.closure import Closure
-from services.dispatch.domain.courier import Share, Shift, shift_print
+from services.dispatch.domain.courier import Share, Shift, agree, shift_print
 from services.dispatch.domain.delivery import Delivery, Visit
 from services.dispatch.domain.errors import OutOfBounds, PlanNotFound, PlanNotSolving
 from services.dispatch.domain.events import DeliveryId, StopKind
@@ -54,6 +54,7 @@ from services.dispatch.repository import (
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.dispatch.use_cases.rides import lock_round
 from services.kit.database import Transaction, View
+from services.kit.errors import DomainError
 from services.kit.events import outbox
 from services.kit.ids import new_id
 
@@ -404,7 +405,7 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
         read.shifts,
         [planned_round(begun.id, read, planned) for planned in found.rounds],
         [
-            *(_left_out(item, read, limits_by_name) for item in found.left_out),
+            *(_left_out(tx, item, read, limits_by_name) for item in found.left_out),
             *(LeftOut(id_, (ReasonCode.WINDOW,), TOO_LATE) for id_ in read.passed),
         ],
         read.settings,
@@ -414,9 +415,13 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
     return plan
 
 
-def _left_out(found: LeftOutFound, read: Day, limits_by_name: Mapping[str, SharedEquipment | SiteLimit]) -> LeftOut:
-    """Return what the engine leaves out in the day's words, without advice that comes too late."""
-    remedies = [remedy for remedy in found.remedies if not read.is_too_late(remedy)]
+def _left_out(
+    view: View, found: LeftOutFound, read: Day, limits_by_name: Mapping[str, SharedEquipment | SiteLimit]
+) -> LeftOut:
+    """Return what the engine leaves out in the day's words, without advice that comes too late or would be refused."""
+    remedies = [
+        remedy for remedy in found.remedies if not read.is_too_late(remedy) and _is_agreeable(view, remedy, read)
+    ]
     return LeftOut(
         DeliveryId.parse(found.request_id),
         tuple(found.codes),
@@ -424,6 +429,22 @@ def _left_out(found: LeftOutFound, read: Day, limits_by_name: Mapping[str, Share
         tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in found.reasons),
         remedies=tuple(_remedy(remedy, found.request_id, read, limits_by_name) for remedy in remedies),
     )
+
+
+def _is_agreeable(view: View, remedy: RemedyFound, read: Day) -> bool:
+    """Return whether a shift can be as a remedy has it, beside the others of its courier and bike."""
+    if remedy.code != ReasonCode.SHIFT:
+        return True
+    shift, courier, bike = read.shifts[remedy.vehicle_id or ""]
+    if remedy.what == "end":
+        terms = replace(shift.terms, ends_at=_moved(shift.terms.ends_at, remedy))
+    else:
+        terms = replace(shift.terms, starts_at=_moved(shift.terms.starts_at, remedy))
+    try:
+        agree(replace(shift, terms=terms), courier, bike, crew.shifts_beside(view, terms))
+    except DomainError:
+        return False
+    return True
 
 
 def require_plan(view: View, plan_id: str, reach: Reach) -> Plan:
@@ -536,13 +557,14 @@ def _remedy(
             what = limit.equipment
         else:
             what, stop = limit.site_name, StopKind.PICKUP if delivery.pickup.site_id == limit.site_id else StopKind.DROP
-    until = None
-    if before is not None:
-        after = before + timedelta(seconds=found.amount if what == "end" else -found.amount)
-        until = after.replace(second=0, microsecond=0)
-        if what == "end" and until < after:
-            until += timedelta(minutes=1)
-    return Remedy(found.code, shift_id, found.amount, what, stop, until)
+    return Remedy(found.code, shift_id, found.amount, what, stop, before and _moved(before, found))
+
+
+def _moved(before: datetime, found: RemedyFound) -> datetime:
+    """Return the time that a remedy would put in place of another: a whole minute, as much as is needed at least."""
+    after = before + timedelta(seconds=found.amount if found.what == "end" else -found.amount)
+    until = after.replace(second=0, microsecond=0)
+    return until + timedelta(minutes=1) if found.what == "end" and until < after else until
 
 
 def planned_round(plan_id: str, read: Day, planned: PlannedRound) -> Round:

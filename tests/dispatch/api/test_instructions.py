@@ -8,7 +8,7 @@ from services.dispatch.domain.courier import Share
 from services.dispatch.domain.events import DeliveryId
 from services.dispatch.use_cases.plans import Day
 from tests.dispatch.builders import CONTRACT, PARIS, TODAY, a_delivery, at, contract_registered, order_id
-from tests.dispatch.conftest import House, a_bike, checked, drafted, furnish, hire, ordered, published
+from tests.dispatch.conftest import House, a_bike, a_shift, checked, drafted, furnish, hire, ordered, published
 
 FIRST = f"{order_id(1)}-1"
 INSTRUCTION = f"/v1/deliveries/{FIRST}/instruction"
@@ -136,6 +136,20 @@ async def test_a_remedy_names_the_courier_and_the_hour(house: House) -> None:
         f"{-(-shift['amount'] // 60)} minutes de plus à la fin de la vacation d’Amel (jusqu’à 8 h "
     )
     assert shift["until"] > "2026-11-24T07:10:00Z"
+
+
+async def test_nobody_is_advised_to_ride_on_a_bike_that_is_another_couriers_by_then(house: House) -> None:
+    shifts = await furnish(house, "erdre", "amel", ends_at=at(8, 10).isoformat())
+    dispatcher = house.as_dispatcher()
+    second = checked(await dispatcher.post("/v1/couriers", json={"name": "Basile", "account": "basile"}), 201)
+    body = a_shift(second["id"], shifts["amel"]["bike_id"])
+    body |= {"starts_at": at(8, 11).isoformat(), "ends_at": at(8, 12).isoformat()}
+    body["start"] = {"latitude": 47.9, "longitude": -1.55}  # so far away that hours more would be needed
+    checked(await dispatcher.post("/v1/shifts", json=body), 201)
+    await ordered(house, 1)
+    (left_out,) = (await drafted(house))["left_out"]
+    ends = [one["until"] for one in left_out["remedies"] if (one["code"], one["what"]) == ("shift", "end")]
+    assert ends == []
 
 
 async def test_a_remedy_on_anothers_shift_names_nobody(house: House) -> None:
