@@ -20,7 +20,7 @@ from services.dispatch.planning.problem import (
     StopKind,
     Vehicle,
 )
-from services.dispatch.planning.schedule import Call, ride
+from services.dispatch.planning.schedule import Call, Item, ride
 
 LATE_WEIGHT = 100
 """A second by which what cannot be left out is late weighs as much as so many seconds of riding."""
@@ -287,8 +287,10 @@ def _as_late_as(request: Request, needed: Route, late_price: int) -> Request:
     return _each_stop(request, soften)
 
 
-def unlimited(problem: RoutingProblem, vehicle: Vehicle, calls: Sequence[Call]) -> Route | None:
-    """Return the route through these stops if no window closed, no shift ended and the range were endless."""
+def unlimited(problem: RoutingProblem, vehicle: Vehicle, items: Sequence[Item]) -> Route | None:
+    """Return the route through these stops, and breaks if any are named, if no window closed, no shift ended and the
+    range were endless.
+    """
     far = LARGEST_NUMBER // 2
     free = replace(
         vehicle,
@@ -302,7 +304,7 @@ def unlimited(problem: RoutingProblem, vehicle: Vehicle, calls: Sequence[Call]) 
             request=_each_stop(call.request, lambda stop, _: replace(stop, latest_seconds=far, late_price=0))
         )
 
-    return ride(problem, free, [unhurried(call) for call in calls])
+    return ride(problem, free, [unhurried(item) if isinstance(item, Call) else item for item in items])
 
 
 @dataclass(frozen=True, slots=True)

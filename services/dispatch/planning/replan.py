@@ -200,9 +200,10 @@ class _Work:
     def _violation(self, vehicle: Vehicle, items: Sequence[Item]) -> int:
         """Return by how many seconds, and metres of range, these stops cannot be ridden."""
         calls = [item for item in items if isinstance(item, Call)]
-        if not calls or self._ride(vehicle, items) is not None:
+        # Of several breaks all places together are too many to try for each request that might go.
+        if not calls or self._ride(vehicle, items, moves_breaks=len(vehicle.breaks) < 2) is not None:
             return 0
-        route = unlimited(self._problem, vehicle, calls)
+        route = unlimited(self._problem, vehicle, items if len(vehicle.breaks) > 1 else calls)
         if route is None:
             return 2**60 + overload(vehicle, calls, loads_after(vehicle, calls))
         late = sum(
@@ -216,12 +217,12 @@ class _Work:
         far = 0 if vehicle.range_metres is None else max(0, route.travel_metres - vehicle.range_metres)
         return 1 + late + rests + far + max(0, route.end_seconds - vehicle.shift_end_seconds)
 
-    def _ride(self, vehicle: Vehicle, items: Sequence[Item]) -> Route | None:
-        """Return the route with its breaks where they are, else where they fit."""
+    def _ride(self, vehicle: Vehicle, items: Sequence[Item], *, moves_breaks: bool = True) -> Route | None:
+        """Return the route with its breaks where they are, else, if they may move, where they fit."""
         if not any(isinstance(item, Call) for item in items):
             return None
         route = ride(self._problem, vehicle, items)
-        if route is None and any(isinstance(item, Break) for item in items):
+        if route is None and moves_breaks and any(isinstance(item, Break) for item in items):
             route = ride(self._problem, vehicle, [item for item in items if isinstance(item, Call)])
         return route
 

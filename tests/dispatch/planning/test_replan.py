@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from services.dispatch.planning import schedule
 from services.dispatch.planning.check import check
 from services.dispatch.planning.near import ChangePrices, Near, StopKey, change_cost, starts_of, vehicle_of
 from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Route, cost, rank
@@ -673,3 +674,27 @@ def test_what_would_serve_an_order_of_a_day_under_way_pays_for_the_change_too(
     for remedy in left_out.remedies:
         mended = replan(apply(problem, remedy, "new"), in_force, stop=None, prices=prices, facts=facts)
         assert mended.plan.left_out == ()
+
+
+def test_a_shortened_day_of_two_breaks_is_mended_without_trying_all_their_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests = [load(str(n), n % 10, (3 * n) % 10, opens=1_200 * n, closes=1_200 * n + 9_000) for n in range(16)]
+    rests = Break(4_000, 8_000, 900), Break(12_000, 16_000, 900)
+    problem = a_day(*requests, vehicles=(bike("a", until=30_000, breaks=rests),))
+    in_force = from_nothing(problem)
+    stops = len(in_force.routes[0].visits)
+    assert stops >= 16
+    now = remaining(problem, in_force, [], [ShiftEnds("a", 18_000)], now_seconds=0)
+    tried, times = [0], schedule._times
+
+    def counted(*given: object) -> object:
+        tried[0] += 1
+        return times(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(schedule, "_times", counted)
+    found = insert(hold(now.problem, now.plan), Near(now.plan, CALM))
+    assert found.routes
+    assert found.left_out
+    # Once for each request that might go, a few times for each that goes: not for each two of all stops.
+    assert tried[0] < 10 * stops**2
