@@ -16,6 +16,7 @@ from services.dispatch.planning.plan import LeftOut, Plan, ReasonCode, Route, co
 from services.dispatch.planning.problem import (
     Break,
     FaultyProblem,
+    FleetLimit,
     HubLimit,
     Prices,
     RoutingProblem,
@@ -698,3 +699,14 @@ def test_a_shortened_day_of_two_breaks_is_mended_without_trying_all_their_places
     assert found.left_out
     # Once for each request that might go, a few times for each that goes: not for each two of all stops.
     assert tried[0] < 10 * stops**2
+
+
+def test_nothing_is_advised_where_even_an_order_without_a_price_of_its_own_is_not_worth_telling_a_courier() -> None:
+    here = np.zeros((1, 1), dtype=np.int64)
+    asked = pair("new", Stop(0, 0, 36_000, 60), Stop(0, 0, 36_000, 60), (10,))
+    limit = FleetLimit(frozenset({"a"}), 0)
+    problem = RoutingProblem(("here",), (asked,), (bike("a"),), here, here, prices=Prices(), fleet_limits=(limit,))
+    found = replan(problem, Plan((), ()), stop=None, prices=CALM)
+    assert [item.remedies for item in found.plan.left_out] == [()]
+    free = replan(problem, Plan((), ()), stop=None, prices=EASY)
+    assert [item.remedies[0].code for item in free.plan.left_out] == [ReasonCode.LIMIT]

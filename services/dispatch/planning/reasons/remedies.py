@@ -150,6 +150,16 @@ class Standing:
             return 0
         return self._near.cost(vehicle_id, route) - self._near.cost(vehicle_id, self.routes.get(vehicle_id))
 
+    def pays(self, request: Request, added: int) -> bool:
+        """Return whether serving it at that price makes the plan better.
+
+        Without a price of its own it always does, unless what that changes in a plan in force costs more.
+        """
+        price = request.left_out_price
+        if price is None and self._near:
+            price = self.problem.left_out_price(request)
+        return self.problem.objective is Objective.VEHICLES_FIRST or price is None or added < price
+
     def _added(self, vehicle: Vehicle, route: Route, request: Request) -> int:
         problem = self.problem
         old = self.routes.get(vehicle.id)
@@ -198,7 +208,7 @@ def serve(problem: RoutingProblem, plan: Plan, request_id: str) -> Plan | None:
             is_new = problem.objective is Objective.VEHICLES_FIRST and vehicle.id not in standing.routes
             if best is None or (is_new, found[0]) < best[:2]:
                 best = (is_new, *found)
-    if best is None or not _pays(problem, request, best[1]):
+    if best is None or not standing.pays(request, best[1]):
         return None
     routes = {**standing.routes, best[2].vehicle_id: best[2]}
     return Plan(tuple(routes.values()), tuple(item for item in plan.left_out if item.request_id != request_id))
@@ -333,7 +343,7 @@ def _serves_now(standing: Standing, vehicle: Vehicle, request: Request) -> bool:
         found = standing.insert(vehicle, request)
     except Undecided:
         return False
-    return found is not None and _pays(standing.problem, request, found[0])
+    return found is not None and standing.pays(request, found[0])
 
 
 def _least(standing: Standing, vehicle: Vehicle, request: Request, most: Remedy, known: Remedy | None) -> Remedy | None:
@@ -346,7 +356,7 @@ def _least(standing: Standing, vehicle: Vehicle, request: Request, most: Remedy,
         remedy = replace(most, amount=amount)
         changed = with_request(problem, remedy, request)
         found = standing.insert(with_vehicle(remedy, vehicle), changed)
-        return found[0] if found and _pays(problem, changed, found[0]) else None
+        return found[0] if found and standing.pays(changed, found[0]) else None
 
     def serves(amount: int) -> bool:
         remedy = replace(most, amount=amount)
@@ -367,15 +377,6 @@ def _least(standing: Standing, vehicle: Vehicle, request: Request, most: Remedy,
         middle = (enough + short) // 2
         enough, short = (middle, short) if serves(middle) else (enough, middle)
     return replace(most, amount=enough) if inserted(enough) is not None else None
-
-
-def _pays(problem: RoutingProblem, request: Request, added: int) -> bool:
-    """Return whether serving it at that price makes the plan better; without a price of its own it always does."""
-    return (
-        problem.objective is Objective.VEHICLES_FIRST
-        or request.left_out_price is None
-        or added < request.left_out_price
-    )
 
 
 def lacks(vehicle: Vehicle, request: Request) -> list[Remedy]:
