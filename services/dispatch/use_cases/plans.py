@@ -1,7 +1,7 @@
 """Plans: asked for, read, kept as a draft, changed by hand, published; and rounds taken back."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -396,7 +396,7 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
 
     Raises PlanNotSolving when this computation was overtaken: another began the plan again, or ended it.
     """
-    limits_by_name = _limits_by_name(read)
+    limits_by_name, beside = _limits_by_name(read), shifts_beside_advised(tx, read, found.left_out)
     plan = _not_overtaken(tx, begun).draft(
         [
             PlannedDelivery(delivery.id, delivery.edition, tuple(sorted(read.holders.get(delivery.contract_id, ()))))
@@ -405,7 +405,7 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
         read.shifts,
         [planned_round(begun.id, read, planned) for planned in found.rounds],
         [
-            *(_left_out(tx, item, read, limits_by_name) for item in found.left_out),
+            *(_left_out(item, read, limits_by_name, beside) for item in found.left_out),
             *(LeftOut(id_, (ReasonCode.WINDOW,), TOO_LATE) for id_ in read.passed),
         ],
         read.settings,
@@ -416,22 +416,43 @@ def keep_draft(tx: Transaction, begun: Plan, read: Day, found: DayPlan, *, at: d
 
 
 def _left_out(
-    view: View, found: LeftOutFound, read: Day, limits_by_name: Mapping[str, SharedEquipment | SiteLimit]
+    found: LeftOutFound,
+    read: Day,
+    limits_by_name: Mapping[str, SharedEquipment | SiteLimit],
+    beside: Mapping[str, Sequence[Shift]],
 ) -> LeftOut:
-    """Return what the engine leaves out in the day's words, without advice that comes too late or would be refused."""
-    remedies = [
-        remedy for remedy in found.remedies if not read.is_too_late(remedy) and _is_agreeable(view, remedy, read)
-    ]
+    """Return what the engine leaves out in the day's words."""
+    remedies, sentence = advice(found, read, beside)
     return LeftOut(
         DeliveryId.parse(found.request_id),
         tuple(found.codes),
-        found.sentence if len(remedies) == len(found.remedies) else reasons.sentence(found.reasons, ()),
+        sentence,
         tuple(ShiftReason(reason.code, reason.vehicle_id or "") for reason in found.reasons),
         remedies=tuple(_remedy(remedy, found.request_id, read, limits_by_name) for remedy in remedies),
     )
 
 
-def _is_agreeable(view: View, remedy: RemedyFound, read: Day) -> bool:
+def shifts_beside_advised(view: View, read: Day, left_out: Iterable[LeftOutFound]) -> dict[str, list[Shift]]:
+    """Return, for each shift that is advised to be another, those of its courier and bike that it may then overlap."""
+    advised = {
+        remedy.vehicle_id or "" for item in left_out for remedy in item.remedies if remedy.code == ReasonCode.SHIFT
+    }
+    return {shift_id: crew.shifts_beside(view, read.shifts[shift_id][0].terms) for shift_id in sorted(advised)}
+
+
+def advice(
+    found: LeftOutFound, read: Day, beside: Mapping[str, Sequence[Shift]]
+) -> tuple[tuple[RemedyFound, ...], str]:
+    """Return what can be done about a delivery left out, and what is said of it: no advice that comes too late, none
+    that would be refused. `beside` is what `shifts_beside_advised` gives.
+    """
+    remedies = tuple(
+        remedy for remedy in found.remedies if not read.is_too_late(remedy) and _is_agreeable(remedy, read, beside)
+    )
+    return remedies, found.sentence if remedies == found.remedies else reasons.sentence(found.reasons, ())
+
+
+def _is_agreeable(remedy: RemedyFound, read: Day, beside: Mapping[str, Sequence[Shift]]) -> bool:
     """Return whether a shift can be as a remedy has it, beside the others of its courier and bike."""
     if remedy.code != ReasonCode.SHIFT:
         return True
@@ -441,7 +462,7 @@ def _is_agreeable(view: View, remedy: RemedyFound, read: Day) -> bool:
     else:
         terms = replace(shift.terms, starts_at=_moved(shift.terms.starts_at, remedy))
     try:
-        agree(replace(shift, terms=terms), courier, bike, crew.shifts_beside(view, terms))
+        agree(replace(shift, terms=terms), courier, bike, beside[shift.id])
     except DomainError:
         return False
     return True

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.dispatch import messages
 from services.dispatch.domain.closure import LONGEST_CLOSURE, Closure, falling_in
-from services.dispatch.domain.courier import Courier, shift_print
+from services.dispatch.domain.courier import Courier, Shift, shift_print
 from services.dispatch.domain.delivery import Delivery, DeliveryState, Visit
 from services.dispatch.domain.errors import DeliveryNotFound, OutOfBounds, ReplanStale, ShiftNotFound, french_of
 from services.dispatch.domain.events import DeliveryId, DeliveryPlanned, StopKind
@@ -57,7 +57,7 @@ from services.dispatch.repository import closures, crew, deliveries, instruction
 from services.dispatch.repository.crew import ShiftWithCrew
 from services.dispatch.use_cases.closures import close_site
 from services.dispatch.use_cases.crew import lose_shift
-from services.dispatch.use_cases.plans import Day, read_limits
+from services.dispatch.use_cases.plans import Day, advice, read_limits, shifts_beside_advised
 from services.kit.database import Transaction, View
 from services.kit.events import outbox
 from services.kit.ids import new_id
@@ -329,7 +329,8 @@ def keep_proposal(
     day = scene.day
     found = to_rounds(plan, day.deliveries_to_plan(), day.shifts_to_plan(), day=day.day, zone=day.zone)
     of_shift = {round_.shift_id: round_ for round_ in scene.rounds}
-    told = [*_told(scene, changes)]
+    left_out = [change.left_out for change in (*changes.dropped, *changes.left_out) if change.left_out]
+    told = [*_told(scene, changes, shifts_beside_advised(tx, day, left_out))]
     concerned = {id_ for change in told for id_ in (change.from_shift, change.to_shift) if id_}
     proposed = tuple(
         RoundProposed(
@@ -571,7 +572,7 @@ def _of_round(view: View, round_: Round) -> dict[DeliveryId, Delivery]:
     return deliveries.by_id(view, {stop.delivery_id for stop in round_.stops})
 
 
-def _told(scene: Scene, changes: Changes) -> list[DeliveryChange]:
+def _told(scene: Scene, changes: Changes, beside: Mapping[str, Sequence[Shift]]) -> list[DeliveryChange]:
     """Return the engine's changes in the day's words; a time that reads the same is none."""
     told = []
     for kind, found in (
@@ -585,20 +586,25 @@ def _told(scene: Scene, changes: Changes) -> list[DeliveryChange]:
             # Nothing else takes a delivery out of the day that had no reasons to be given.
             is_aboard = change.left_out is None and change.code is ChangeCode.VEHICLE_LOST
             one = _delivery_change(
-                scene, ChangeKind.ABOARD if is_aboard and kind is ChangeKind.DROPPED else kind, change
+                scene, ChangeKind.ABOARD if is_aboard and kind is ChangeKind.DROPPED else kind, change, beside
             )
             if kind is not ChangeKind.RETIMED or any(is_retimed(stop.before, stop.after) for stop in one.stops):
                 told.append(one)
     return told
 
 
-def _delivery_change(scene: Scene, kind: ChangeKind, change: Change) -> DeliveryChange:
+def _delivery_change(
+    scene: Scene, kind: ChangeKind, change: Change, beside: Mapping[str, Sequence[Shift]]
+) -> DeliveryChange:
     midnight = _midnight(scene.day)
 
     def instant(seconds: int | None) -> datetime | None:
         return None if seconds is None else midnight + timedelta(seconds=seconds)
 
-    codes, sentence = (tuple(change.left_out.codes), change.left_out.sentence) if change.left_out else ((), "")
+    codes: tuple[ReasonCode, ...] = ()
+    sentence = ""
+    if change.left_out:
+        codes, (_, sentence) = tuple(change.left_out.codes), advice(change.left_out, scene.day, beside)
     if kind is ChangeKind.DROPPED and change.code is ChangeCode.NO_LONGER_FITS and not sentence:
         codes, sentence = (ReasonCode.CAPACITY,), TOO_MUCH
     return DeliveryChange(

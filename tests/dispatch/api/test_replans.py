@@ -193,6 +193,24 @@ async def test_what_no_longer_fits_is_dropped_with_why_and_can_be_planned_again(
     assert delivery["state"] == "plannable"
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+async def test_a_longer_shift_is_advised_unless_its_bike_is_another_couriers_by_then(
+    house: House, *, is_shared: bool
+) -> None:
+    shifts = await two_rounds(house, 2)
+    free = await hire(house, "erdre", "chloe", ends_at=at(8, 10).isoformat())
+    if is_shared:
+        dispatcher = house.as_dispatcher()
+        second = checked(await dispatcher.post("/v1/couriers", json={"name": "Driss", "account": "driss"}), 201)
+        body = a_shift(second["id"], free["bike_id"]) | {"starts_at": at(8, 11).isoformat()}
+        body |= {"ends_at": at(8, 12).isoformat(), "start": {"latitude": 47.9, "longitude": -1.55}}  # too far away
+        checked(await dispatcher.post("/v1/shifts", json=body), 201)
+    replan = await proposed(house, lost=[loss_of(shift) for shift in shifts.values()])
+    whys = [change["why"] for change in by_kind(replan, "dropped")]
+    assert len(whys) == 2
+    assert all(("en fin de vacation" in why) is not is_shared for why in whys)
+
+
 async def test_a_day_that_went_on_meanwhile_refuses_an_old_proposal_and_changes_nothing(house: House) -> None:
     shifts = await two_rounds(house, 2)
     replan = await proposed(house, lost=[{"shift_id": shifts["bastien"]["id"], "since": NOW.isoformat()}])
