@@ -49,9 +49,6 @@ BROKE_OFF_TOO_OFTEN = (
     "s'interrompt aussi, prévenez la personne qui administre le serveur."
 )
 
-LEASE_SECONDS = 60.0
-"""A machine that is gone keeps its plan from others for so long."""
-
 LISTEN_SECONDS = 0.25
 TELL_SECONDS = 1.0
 READY_SECONDS = 180
@@ -136,7 +133,7 @@ class Planner:
         return computed
 
     def _compute_one(self, database: Database, plan_id: str) -> bool:
-        with leases.held(database, f"plan:{plan_id}", seconds=LEASE_SECONDS, holder=str(id(self))) as is_ours:
+        with leases.held(database, f"plan:{plan_id}", holder=str(id(self))) as is_ours:
             if not is_ours:
                 return False
             with database.view() as view:
@@ -154,7 +151,7 @@ class Planner:
         """Compute a plan to its end. Raises PlanNotSolving when overtaken, and what the database raises when away."""
         with database.transaction() as tx:
             plan = use_cases.begin_plan(tx, plan_id, at=utc_now())
-            if plan.has_begun_too_often:  # the process that computed it died each time: it may be that which kills it
+            if plan.has_begun_too_often:
                 use_cases.fail_plan(tx, plan, BROKE_OFF_TOO_OFTEN, at=utc_now())
                 return True
         try:

@@ -38,9 +38,6 @@ READY_SECONDS = 180.0
 PATIENCE_SECONDS = 10.0
 """Beyond twice the time it is searched, a part is waited for so long."""
 
-LEASE_SECONDS = 60.0
-"""A machine that is gone keeps its part from others for so long."""
-
 LISTEN_SECONDS = 0.1
 REMIND_SECONDS = 1.0
 FAILED = b""
@@ -142,7 +139,7 @@ class PartSearchers:
         with database.view() as view:
             waiting = parts.waiting(view)
         for part_id in waiting:
-            with leases.held(database, f"part:{part_id}", seconds=LEASE_SECONDS, holder=holder) as is_ours:
+            with leases.held(database, f"part:{part_id}", holder=holder) as is_ours:
                 if not is_ours:
                     continue
                 with database.view() as view:

@@ -77,7 +77,7 @@ def take(database: Database, name: str, *, seconds: float, holder: str = "") -> 
 
 
 @contextmanager
-def held(database: Database, name: str, *, seconds: float, holder: str = "") -> Iterator[bool]:
+def held(database: Database, name: str, *, seconds: float = 60.0, holder: str = "") -> Iterator[bool]:
     """Hold the lease `name`, say whether it could be had, renew it in a thread of its own and give it back in the end.
 
     It runs out `seconds` after this process dies on another machine than those who wait for it, or cannot reach the

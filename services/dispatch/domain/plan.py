@@ -14,7 +14,9 @@ from services.dispatch.domain.reach import Reach
 from services.dispatch.domain.round import Round, RoundState
 
 MOST_COMPUTATIONS = 4
-"""So often a plan is begun at most: once, and again when the process that computed it has died."""
+"""So often a plan is begun at most: once, and again when that broke off. Its process died or was stopped, or the
+database went away.
+"""
 
 LEAD = timedelta(minutes=10)
 """Between the end of a computation and the first ride that it plans: it is looked at, published and read."""
