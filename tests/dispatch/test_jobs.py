@@ -321,22 +321,18 @@ def test_a_plan_during_which_the_database_was_away_is_computed_again(database: D
     planner.stop()
 
 
-class Questioner(Solver):
+class Questioner(LateSolver):
     """A guest that tells and asks while the database is away."""
 
     def __init__(self, solver: Solver, away: Callable[[], AbstractContextManager[None]]) -> None:
-        super().__init__()
-        self._solver = solver
+        super().__init__(solver, lambda: None)
         self._away = away
-
-    def start(self) -> None:
-        self._solver.start()
 
     def solve(self, problem: RoutingProblem, seconds: float, **more: Any) -> Plan:
         with self._away():
             more["watch"](Mark(0.5, 1, 1, 1))
             assert not more["should_stop"]()
-        return self._solver.solve(problem, seconds, **more)
+        return super().solve(problem, seconds, **more)
 
 
 def test_how_a_computation_goes_is_told_once_the_database_is_back(database: Database, solver: Solver) -> None:

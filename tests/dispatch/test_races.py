@@ -26,7 +26,7 @@ from services.dispatch.tables import metadata
 from services.dispatch.use_cases import crew as crew_stories
 from services.dispatch.use_cases import moves, replans, rides
 from services.dispatch.use_cases import plans as stories
-from services.kit.database import Database
+from services.kit.database import Database, Transaction
 from services.kit.errors import DomainError
 from services.kit.ids import new_id
 from tests.dispatch.builders import (
@@ -123,6 +123,30 @@ def at_once(*actions: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.join(60)
     return results
+
+
+def behind(
+    database: Database, first: Callable[[Transaction], object], second: Callable[[Transaction], object]
+) -> object:
+    """Do the second in a transaction that has to wait for the first's; return what it returned or raised."""
+    answers: list[object] = []
+
+    def follow() -> None:
+        try:
+            with database.transaction() as tx:
+                answers.append(second(tx))
+        except Exception as error:
+            answers.append(error)
+
+    waiting = threading.Thread(target=follow)
+    with database.transaction() as tx:
+        first(tx)
+        waiting.start()
+        waiting.join(1)
+        assert answers == []
+    waiting.join(30)
+    (answer,) = answers
+    return answer
 
 
 def a_report(stop_id: str, event_id: str = "") -> Report:
@@ -277,23 +301,12 @@ def test_a_readjustment_that_waited_for_another_of_the_same_round_is_stale(eithe
     first = propose(either_database, Happened())
     second = propose(either_database, Happened(late=(CourierLate(round_.shift_id, 120),), with_new=False))
     assert (len(first.of_kind(ChangeKind.ADDED)), len(second.of_kind(ChangeKind.RETIMED))) == (1, 2)
-    answers: list[object] = []
-
-    def accept_second() -> None:
-        try:
-            with either_database.transaction() as tx:
-                answers.append(replans.accept(tx, second.id, EVERYTHING, at=NOW))
-        except Exception as error:
-            answers.append(error)
-
-    waiting = threading.Thread(target=accept_second)
-    with either_database.transaction() as tx:
-        replans.accept(tx, first.id, EVERYTHING, at=NOW)
-        waiting.start()
-        waiting.join(1)
-        assert answers == []
-    waiting.join(30)
-    assert [type(answer) for answer in answers] == [ReplanStale]
+    answer = behind(
+        either_database,
+        lambda tx: replans.accept(tx, first.id, EVERYTHING, at=NOW),
+        lambda tx: replans.accept(tx, second.id, EVERYTHING, at=NOW),
+    )
+    assert isinstance(answer, ReplanStale)
 
 
 def test_a_round_withdrawn_while_a_readjustment_brings_something_in_frees_that_too(either_database: Database) -> None:
@@ -301,23 +314,12 @@ def test_a_round_withdrawn_while_a_readjustment_brings_something_in_frees_that_t
     (round_,) = publish(either_database, draft(either_database))
     hear(either_database, order_placed(3), amount_held(3))
     proposed = propose(either_database, Happened())
-    answers: list[object] = []
-
-    def withdraw() -> None:
-        try:
-            with either_database.transaction() as tx:
-                answers.append(stories.withdraw_round(tx, round_.id, EVERYTHING, "Grève.", at=NOW))
-        except Exception as error:
-            answers.append(error)
-
-    waiting = threading.Thread(target=withdraw)
-    with either_database.transaction() as tx:
-        replans.accept(tx, proposed.id, EVERYTHING, at=NOW)
-        waiting.start()
-        waiting.join(1)
-        assert answers == []
-    waiting.join(30)
-    assert [type(answer) for answer in answers] == [Round]
+    withdrawn = behind(
+        either_database,
+        lambda tx: replans.accept(tx, proposed.id, EVERYTHING, at=NOW),
+        lambda tx: stories.withdraw_round(tx, round_.id, EVERYTHING, "Grève.", at=NOW),
+    )
+    assert isinstance(withdrawn, Round)
     with either_database.view() as view:
         free = deliveries.plannable(view, TODAY)
     assert len(free) == 3

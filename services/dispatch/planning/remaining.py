@@ -512,8 +512,7 @@ def _route_left(
 ) -> Route | None:
     """Return what is left of a route, at the times in force; None when nothing is."""
     visits: list[Visit] = []
-    kept = [0]
-    """How many of the first so many visits are left."""
+    kept = [0]  # how many of the first so many visits are left
     for visit in route.visits:
         cut = cuts.get(visit.request_id)
         number = cut.number_now(visit.kind, visit.number) if cut else None

@@ -203,7 +203,7 @@ class _Work:
         # Of several breaks all places together are too many to try for each request that might go.
         if not calls or self._ride(vehicle, items, moves_breaks=len(vehicle.breaks) < 2) is not None:
             return 0
-        route = unlimited(self._problem, vehicle, items if len(vehicle.breaks) > 1 else calls)
+        route = unlimited(self._problem, vehicle, items)
         if route is None:
             return 2**60 + overload(vehicle, calls, loads_after(vehicle, calls))
         late = sum(
