@@ -23,15 +23,14 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from services.dispatch.planning.part import part_of
 from services.dispatch.planning.plan import LeftOut, Plan, Route, can_carry, rank
 from services.dispatch.planning.problem import (
-    LARGEST_NUMBER,
     FleetLimit,
     HubLimit,
     Request,
     RoutingProblem,
     Share,
-    Stop,
 )
 from services.dispatch.planning.stop import Limit, Seconds, Span, Steps, Watch
 
@@ -477,60 +476,15 @@ def _divided(total: int, used: Sequence[int], weights: Sequence[int]) -> list[in
 
 def _part(problem: RoutingProblem, plan: Plan, requests: Indices, vehicles: Indices, allotment: _Allotment) -> Part:
     """Make a problem of some requests and vehicles, and the plan of it that the whole's plan contains."""
-    own_vehicles = [problem.vehicles[v] for v in vehicles]
-    own_requests = [problem.requests[r] for r in requests]
-    points = sorted(
-        {stop.point for request in own_requests for _, _, stop in request.stops}
-        | {point for vehicle in own_vehicles for point in (vehicle.start_point, vehicle.end_point)}
+    part = part_of(
+        problem,
+        requests,
+        vehicles,
+        shares=_shares(problem, len(requests), allotment),
+        fleet_limits=[replace(one, at_most=n) for one, n in zip(problem.fleet_limits, allotment.fleet, strict=True)],
+        hub_limits=[replace(one, at_most=n) for one, n in zip(problem.hub_limits, allotment.hubs, strict=True)],
     )
-    number_of = {point: number for number, point in enumerate(points)}
-    ids = frozenset(vehicle.id for vehicle in own_vehicles)
-    has_prices = any(request.left_out_price is not None for request in own_requests)
-    heaviest = max((one.left_out_weight for one in own_requests if one.left_out_price is None), default=1)
-    # "More than any way of serving it" is less in a part than in the whole, other prices are not: here it is one too.
-    # A price has a limit; up to that the weights of these requests keep their proportion.
-    priceless = min(problem.worst_cost, LARGEST_NUMBER // heaviest)
-
-    def placed(stop: Stop) -> Stop:
-        return replace(stop, point=number_of[stop.point])
-
-    def owned(request: Request) -> Request:
-        allowed = request.allowed_vehicles
-        return replace(
-            request,
-            pickups=tuple(map(placed, request.pickups)),
-            drops=tuple(map(placed, request.drops)),
-            allowed_vehicles=None if allowed is None else allowed & ids,
-            forbidden_vehicles=request.forbidden_vehicles & ids,
-            left_out_price=priceless * request.left_out_weight
-            if has_prices and request.left_out_price is None
-            else request.left_out_price,
-        )
-
-    part = RoutingProblem(
-        points=tuple(problem.points[point] for point in points),
-        requests=tuple(map(owned, own_requests)),
-        vehicles=tuple(
-            replace(one, start_point=number_of[one.start_point], end_point=number_of[one.end_point])
-            for one in own_vehicles
-        ),
-        travel_seconds=_rows_and_columns(problem.travel_seconds, points),
-        travel_metres=_rows_and_columns(problem.travel_metres, points),
-        prices=problem.prices,
-        objective=problem.objective,
-        shares=_shares(problem, len(own_requests), allotment),
-        fleet_limits=tuple(
-            replace(limit, vehicles=limit.vehicles & ids, at_most=at_most)
-            for limit, at_most in zip(problem.fleet_limits, allotment.fleet, strict=True)
-            if limit.vehicles & ids
-        ),
-        hub_limits=tuple(
-            replace(hub, point=number_of[hub.point], at_most=at_most)
-            for hub, at_most in zip(problem.hub_limits, allotment.hubs, strict=True)
-            if hub.point in number_of
-        ),
-    )
-    routes = [_renumbered(part, route) for route in plan.routes if route.vehicle_id in ids]
+    routes = [_renumbered(part, route) for route in plan.routes if route.vehicle_id in part.vehicles_by_id]
     return Part(part, _of_routes(part, routes) if routes else None)
 
 
@@ -544,12 +498,6 @@ def _shares(problem: RoutingProblem, count: int, allotment: _Allotment) -> tuple
         left -= at_least
         shares.append(replace(share, at_least_permille=at_least, at_most_permille=at_most))
     return tuple(shares)
-
-
-def _rows_and_columns(matrix: NDArray[np.int64], points: Sequence[int]) -> NDArray[np.int64]:
-    cells: NDArray[np.int64] = matrix[np.ix_(points, points)]
-    cells.flags.writeable = False
-    return cells
 
 
 def _renumbered(problem: RoutingProblem, route: Route) -> Route:
