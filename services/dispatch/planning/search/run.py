@@ -20,6 +20,7 @@ from services.dispatch.planning.routing import first_plan
 from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L  # noqa: N812 - fields of flat arrays, named a hundred times
 from services.dispatch.planning.search.arrays import Arrays, Rows, new_state
+from services.dispatch.planning.search.parts import have_parts, parts
 from services.dispatch.planning.search.recombine import Columns, Recombination, SeenRoutes
 from services.dispatch.planning.stop import ALL, Limit, Seconds, Span, Watch
 
@@ -55,6 +56,16 @@ EASE_STEPS, EASED, EASED_MORE = 0.2, 0.95, 0.8
 without all being served, a plan costs as much as the best that serves all, if that was found while loosening; then that
 is gone back to.
 """
+
+WHOLE_SHARE, PARTS_UNTIL = 0.5, 0.97
+"""After the first, a share of the time for loosening, that goes on in parts until the second, a share of all the time.
+"""
+
+PART_HEAT, LAST_PART_HEAT, AFTER_PARTS = 1.0, 0.3, 0.2
+"""Temperatures in mean legs: where loosening a part begins at first and at last, and lowering the whole after it."""
+
+PART_STEPS, PART_LOOSE = 600, 0.9
+"""Steps a request that a part is searched for, and for what share of them it is loose."""
 
 STOPS_TORN, LONGEST_STRING = 10.0, 10
 """Mean of the stops that one ruin takes out, and the longest string of them: SISR's own figures."""
@@ -420,8 +431,12 @@ class _Search:
             heat = NEAR_HEAT if self.near else HOT
             if is_fleet_first and not self.near:
                 self._fewer_vehicles(FLEET_SHARE)
-                if not self.best.absent and not self.has_start and self._loosen():
+                has_parts = is_free and have_parts(self.best.used, len(self.problem.requests))
+                if not self.best.absent and not self.has_start and self._loosen(has_parts):
                     heat = LOWERED_HEAT
+                    if has_parts:
+                        self._part_by_part(PARTS_UNTIL)
+                        heat = AFTER_PARTS
             if not self._has_short_routes():
                 self.seen = None
             self._less_cost(heat, 1.0 - (CHOICE_SHARE if self.pool else COMBINE_SHARE if self.seen else 0.0))
@@ -474,12 +489,13 @@ class _Search:
             lane.adopt(self.best.rows)
             self._only_used(lane)
 
-    def _loosen(self) -> bool:
+    def _loosen(self, has_parts: bool) -> bool:
         """Where routes are long, let each lane waver between serving all and costing less; return whether it did.
 
         Requests may be absent at a price, which rises as long as they are, until others give way to them, and falls
         once all are served. Some parts of a hard problem are only left that way: where all must be served at every
-        step, there is no way out. A lane far behind halfway through stays behind: there both go on from the better.
+        step, there is no way out. A lane far behind halfway through stays behind: there both go on from the better; or
+        it ends there, as soon as all were served again, where what is colder is searched in parts.
         """
         count, began = len(self.problem.requests), self.clock.done
         is_time = LOOSE_UNTIL - began >= self.clock.share_of(LEAST_LOOSE * count, self.best)
@@ -489,7 +505,10 @@ class _Search:
         for lane in self.lanes:
             lane.forget_absences()
         while (done := self.clock.done) < LOOSE_UNTIL and not self.should_stop():
-            heat = LOOSE_HEAT * mean * (COLD / LOOSE_HEAT) ** ((done - began) / (LOOSE_UNTIL - began))
+            fallen = (done - began) / (LOOSE_UNTIL - began)
+            if has_parts and fallen >= WHOLE_SHARE and self.best.best < begun:
+                break
+            heat = LOOSE_HEAT * mean * (COLD / LOOSE_HEAT) ** fallen
             if done >= half:
                 half = math.inf
                 self._go_on_from_best()
@@ -501,6 +520,49 @@ class _Search:
         for lane in self.lanes:
             lane.adopt(self.best.rows)
         return True
+
+    def _part_by_part(self, until: float) -> None:
+        """Let each lane loosen a few routes near each other, apart from the rest, and again others.
+
+        Where it is no longer hot, what a step changes stays near. A part is quicker to search than the whole, and both
+        lanes do so for the same plan. One in which nothing better is found stays as it was.
+        """
+        began, mean, random = self.clock.done, self._mean_leg(), Random(self.seed)  # noqa: S311 - as that of a lane
+        rows, rate, number = self.best.rows.copy(), self.best.steps_a_second, len(self.lanes)
+        while (begins := self.clock.done) < until and not self.should_stop():
+            found = parts(self.arrays, rows, random, len(self.lanes))
+            lanes = []
+            for part in found:
+                lane = _Lane(part.arrays, self.seed, number)
+                number += 1
+                lane.adopt(part.rows)
+                lane.steps_a_second = rate
+                self._only_used(lane)
+                lanes.append(lane)
+            share = self.clock.share_of(PART_STEPS * max(len(part.arrays.problem.requests) for part in found), lanes[0])
+            ends = begins + (until - begins) / max(1, round((until - begins) / share))
+            hot = PART_HEAT * (LAST_PART_HEAT / PART_HEAT) ** ((begins - began) / (until - began))
+            self._loosen_parts(lanes, hot, mean, ends)
+            rate = min(lane.steps_a_second for lane in lanes)
+            for part, lane in zip(found, lanes, strict=True):
+                part.put_back(lane.rows, self.arrays, rows)
+            for lane in self.lanes:
+                lane.adopt(rows)
+            self._tell(is_last=False)
+
+    def _loosen_parts(self, lanes: list[_Lane], hot: float, mean: float, ends: float) -> None:
+        """Let lanes waver, then lower the cost, while the temperature falls from so many mean legs."""
+        begins = self.clock.done
+        for is_loose in (True, False):
+            end = begins + PART_LOOSE * (ends - begins) if is_loose else ends
+            for lane in lanes:
+                lane.adopt(lane.rows)
+                lane.forget_absences()
+            while (done := self.clock.done) < end and not self.should_stop():
+                heat = mean * hot * (COLD / hot) ** ((done - begins) / (ends - begins))
+                lower = partial(_Lane.lower, heat=heat)
+                waver = partial(_Lane.waver, heat=heat, mean=mean, begun=L.INFINITE, other=None)  # to its own best
+                self._meet(waver if is_loose else lower, end, lanes)
 
     def _has_short_routes(self) -> bool:
         return len(self.arrays.stops) < SHORT_ROUTE * self.best.used
@@ -642,9 +704,12 @@ class _Search:
             if lane.best > best.best:
                 lane.adopt(best.rows)
 
-    def _meet(self, work: Callable[[_Lane, int], object], until: float) -> list[object]:
-        """Let every lane do its work, then wait for all."""
-        steps = [self.clock.steps_for(lane, until) for lane in self.lanes]
+    def _meet(
+        self, work: Callable[[_Lane, int], object], until: float, lanes: list[_Lane] | None = None
+    ) -> list[object]:
+        """Let every lane do its work, or each of those named, then wait for all."""
+        lanes = lanes or self.lanes
+        steps = [self.clock.steps_for(lane, until) for lane in lanes]
 
         def one(lane: _Lane, count: int) -> object:
             began, before = time.perf_counter(), int(lane.S[L.STEPS_DONE])
@@ -655,7 +720,7 @@ class _Search:
                 lane.steps_a_second = 0.7 * lane.steps_a_second + 0.3 * rate
             return result
 
-        results = list(self._threads.map(one, self.lanes, steps))
+        results = list(self._threads.map(one, lanes, steps))
         if self.seen:
             for lane in self.lanes:
                 lane.show(self.seen.add)
