@@ -97,6 +97,23 @@ def test_parts_share_no_route_and_put_back_are_the_plan_they_are_cut_from(
     assert arrays.plan_of(again).routes == tuple(r for v, r in enumerate(arrays_routes(arrays, plan)) if v in vehicles)
 
 
+def test_a_vehicle_that_a_part_can_do_without_is_unused_in_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_parts(monkeypatch, 2, 1)
+    problem = long_routes(6)
+    arrays = Arrays(problem)
+    one = arrays.rows_of(search(problem, Steps(200)))
+    rows = arrays.empty_rows()
+    used = int(np.flatnonzero(one[:, 0] > 2)[0])
+    nodes = one[used, 2 : one[used, 0]].tolist()
+    for v in range(2):  # half of the requests each
+        row = [arrays.starts + v, *(node for node in nodes if (node >= 6) == v), arrays.homes + v]
+        rows[v, 0], rows[v, 1 : len(row) + 1] = len(row), row
+    (part,) = parts(arrays, rows, Random(0), 2)
+    assert len(arrays.plan_of(rows).routes) == 2
+    part.put_back(one, arrays, rows)  # the part is the whole here
+    assert arrays.plan_of(rows) == arrays.plan_of(one)
+
+
 def arrays_routes(arrays: Arrays, plan: Plan) -> list[object]:
     """Return the route of each vehicle by number, None where it has none."""
     routes = {route.vehicle_id: route for route in plan.routes}

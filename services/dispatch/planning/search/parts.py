@@ -93,6 +93,9 @@ def _requests_of(arrays: Arrays, stops: Sequence[int] | Rows) -> NDArray[np.intp
 
 def _carry(one: Arrays, rows: Rows, v: int, other: Arrays, others: Rows, number: int) -> None:
     """Write the route of vehicle `v` of one problem as that of vehicle `number` of the other."""
+    if not _stops_of(one, rows, v).size:
+        others[number] = other.empty_rows()[number]
+        return
     route = one.route_of(v, rows[v, 1 : rows[v, 0] + 1])
     if route is None:
         raise RuntimeError(f"the search and the schedule disagree on vehicle {one.problem.vehicles[v].id}")
