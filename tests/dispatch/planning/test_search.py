@@ -278,7 +278,7 @@ def test_fewer_vehicles_are_looked_for_longer_where_all_but_one_request_have_a_p
         objective=Objective.VEHICLES_FIRST,
     )
     ended: list[float] = []
-    monkeypatch.setattr(_Search, "_loosen", lambda self, _: ended.append(self.clock.done))
+    monkeypatch.setattr(_Search, "_loosen", lambda self: ended.append(self.clock.done))
     plan = search(problem, Steps(50_000))
     assert len(plan.routes) == 4
     assert ended == [pytest.approx(ends_at, abs=0.03)]

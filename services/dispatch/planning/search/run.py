@@ -32,6 +32,11 @@ FLEET_SHARE, MOST_FLEET_SHARE, STILL_GOING = 0.4, 0.9, 0.1
 time so far like the third has passed without one less.
 """
 
+FAR_SHARE, FAR_SEEN = 0.25, 100
+"""It ends after the first, a share of the time, where as many moments as the second were looked at since the last one
+less, that is not near (below), and what comes next has good use for the time: long routes searched in parts.
+"""
+
 NEARLY_CLOSED, NEARLY_UNTIL = 0.02, 0.6
 """It goes on up to the second as well where, in so many of the moments since the last one less, all but a single
 request had a place in the vehicles left: such a vehicle is closed sooner or later, others never.
@@ -57,7 +62,7 @@ without all being served, a plan costs as much as the best that serves all, if t
 is gone back to.
 """
 
-WHOLE_SHARE, PARTS_UNTIL = 0.5, 0.97
+WHOLE_SHARE, PARTS_UNTIL = 0.6, 0.97
 """After the first, a share of the time for loosening, that goes on in parts until the second, a share of all the time.
 """
 
@@ -422,6 +427,7 @@ class _Search:
         is_last = self.span[1] >= 1.0  # of what is still to be changed much, nothing is worth choosing
         self.pool = _Pool(self, vehicle_classes(self.problem)) if is_coupled and is_last else None
         is_free = not (is_coupled or self.near or self.problem.fleet_limits or self.problem.hub_limits)
+        self._has_parts = is_free and not self.has_start
         combines = is_free and is_fleet_first and is_last and self._has_short_routes()
         self.seen = SeenRoutes(self.arrays) if combines else None
         with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="lane") as threads:
@@ -431,10 +437,9 @@ class _Search:
             heat = NEAR_HEAT if self.near else HOT
             if is_fleet_first and not self.near:
                 self._fewer_vehicles(FLEET_SHARE)
-                has_parts = is_free and have_parts(self.best.used, len(self.problem.requests))
-                if not self.best.absent and not self.has_start and self._loosen(has_parts):
+                if not self.best.absent and not self.has_start and self._loosen():
                     heat = LOWERED_HEAT
-                    if has_parts:
+                    if self._is_in_parts():
                         self._part_by_part(PARTS_UNTIL)
                         heat = AFTER_PARTS
             if not self._has_short_routes():
@@ -456,7 +461,7 @@ class _Search:
             lane.adopt(self.best.rows)
             self._only_used(lane)
         began = self.clock.done
-        until = began + (1.0 - began) * until
+        until, far = began + (1.0 - began) * until, began + (1.0 - began) * FAR_SHARE
         floor = self._least_vehicles()
         heat = FLEET_HEAT * self._mean_leg()
         if self.best.absent:
@@ -466,7 +471,7 @@ class _Search:
         last, met, nearly = self.clock.done, 0, 0
         # Longer than its share as long as vehicles keep going, or one is about to.
         while not self.should_stop() and (
-            (done := self.clock.done) < until
+            ((done := self.clock.done) < until and not (done >= far and self._is_far(met, nearly)))
             or (done < MOST_FLEET_SHARE and done - last < STILL_GOING * done)
             or (done < NEARLY_UNTIL and nearly >= NEARLY_CLOSED * met)
         ):
@@ -489,7 +494,7 @@ class _Search:
             lane.adopt(self.best.rows)
             self._only_used(lane)
 
-    def _loosen(self, has_parts: bool) -> bool:
+    def _loosen(self) -> bool:
         """Where routes are long, let each lane waver between serving all and costing less; return whether it did.
 
         Requests may be absent at a price, which rises as long as they are, until others give way to them, and falls
@@ -497,10 +502,10 @@ class _Search:
         step, there is no way out. A lane far behind halfway through stays behind: there both go on from the better; or
         it ends there, as soon as all were served again, where what is colder is searched in parts.
         """
-        count, began = len(self.problem.requests), self.clock.done
-        is_time = LOOSE_UNTIL - began >= self.clock.share_of(LEAST_LOOSE * count, self.best)
-        if not is_time or not self._has_long_routes():
+        began = self.clock.done
+        if not self._is_loosened():
             return False
+        has_parts = self._is_in_parts()
         mean, begun, half = self._mean_leg(), self.best.best, (began + LOOSE_UNTIL) / 2
         for lane in self.lanes:
             lane.forget_absences()
@@ -520,6 +525,20 @@ class _Search:
         for lane in self.lanes:
             lane.adopt(self.best.rows)
         return True
+
+    def _is_far(self, met: int, nearly: int) -> bool:
+        """Return whether one vehicle less is not near, and there is something better to do."""
+        is_seen = met >= FAR_SEEN and nearly < NEARLY_CLOSED * met
+        return is_seen and self._is_in_parts() and self._is_loosened()
+
+    def _is_loosened(self) -> bool:
+        """Return whether there is time to loosen the plan, and use."""
+        share = self.clock.share_of(LEAST_LOOSE * len(self.problem.requests), self.best)
+        return LOOSE_UNTIL - self.clock.done >= share and self._has_long_routes()
+
+    def _is_in_parts(self) -> bool:
+        """Return whether a plan that is loosened is searched in parts then."""
+        return self._has_parts and have_parts(self.best.used, len(self.problem.requests))
 
     def _part_by_part(self, until: float) -> None:
         """Let each lane loosen a few routes near each other, apart from the rest, and again others.
