@@ -4,6 +4,7 @@ In the service's data folder, `network/current.json` names the folder beside it 
 looks there. Built with the tools that come with `osrm-bindings`.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -114,10 +115,20 @@ def put_in_force(folder: Path, extract: Path, data_dir: Path, bounds: Bounds, da
     """Put a network that was built aside in force, in one step; running services find it at their next question.
 
     `data_date` is what the data says of its age; where it says nothing the extract's own date stands for it. The
-    network before is kept for whoever is just loading it; older ones are removed.
+    network before is kept for whoever is just loading it; older ones are removed. Two
+    imports at once do so one after the other.
     """
-    before, now = current(data_dir), datetime.now(UTC)
+    home = os.open(data_dir / "network", os.O_RDONLY)
+    try:
+        fcntl.flock(home, fcntl.LOCK_EX)
+        return _switched(folder, extract, data_dir, bounds, data_date)
+    finally:
+        os.close(home)  # and others may go on
+
+
+def _switched(folder: Path, extract: Path, data_dir: Path, bounds: Bounds, data_date: str) -> Network:
     home = data_dir / "network"
+    before, now = current(data_dir), datetime.now(UTC)
     network = Network(
         name=f"{now:%Y%m%dT%H%M%S%f}",
         dataset=f"osrm {PROFILE} {_fingerprint(extract)}",

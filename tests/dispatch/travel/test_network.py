@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,33 @@ def test_what_no_bike_can_ride_on_is_named_and_changes_nothing(
     assert "aucun trajet" not in refused.value.detail  # told by the tool that failed, not by the trial afterwards
     assert content(town) == before
     assert [path.name for path in (town / "network").iterdir() if path.name.startswith(".")] == []
+
+
+def test_two_imports_at_once_leave_the_later_one_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extract = tmp_path / "ville.osm.pbf"
+    extract.write_bytes(b"streets")
+    (tmp_path / "network").mkdir()
+    others = list[Future[network.Network]]()
+
+    def switched(name: str) -> network.Network:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / network.FILE).touch()
+        return network.put_in_force(folder, extract, tmp_path, BOUNDS, "2026-11-24")
+
+    with ThreadPoolExecutor(1) as threads:
+
+        def told_while_another_begins(one: network.Network) -> object:
+            if not others:
+                others.append(threads.submit(switched, "second"))
+                wait(others, timeout=0.3)
+            return asdict(one)
+
+        monkeypatch.setattr(network, "asdict", told_while_another_begins)
+        switched("first")
+    in_force = network.current(tmp_path)
+    assert in_force == others[0].result()
+    assert network.data_file(tmp_path, in_force).exists()
 
 
 def test_a_network_on_which_nothing_can_be_ridden_is_not_put_in_force(town: Path, tmp_path: Path) -> None:
