@@ -137,7 +137,8 @@ def remaining(
 ) -> Remaining:
     """Return the problem as it is at `now_seconds`, and what is left of the plan in force.
 
-    Requests of `problem` that the plan does not serve are new, or were left out and are tried again. A request of
+    Requests of `problem` that the plan does not serve are new, or were left out and are tried again; those of the plan
+    that are not begun and no part of `problem`, as no vehicle has the room for them, are gone. A request of
     which everything is collected is aboard: without pickups, locked to its vehicle. One of which a part is collected
     has that part as a pickup where its vehicle goes on. Stops are numbered anew. A vehicle without progress has not
     left. Shares and limits count what was ridden before; the balance of days, which began before, is not weighed.
@@ -166,6 +167,10 @@ def remaining(
             gone[request.id] = ChangeCode.CANCELLED
         elif cut.drops:
             cuts[request.id] = cut
+    for request_id, rider in riders.items():
+        begun = known[rider].ended if rider in known else {}
+        if request_id not in problem.requests_by_id and all(key[0] != request_id for key in begun):
+            gone[request_id] = ChangeCode.NO_LONGER_FITS
     requests: dict[str, Request] = {}
     for request_id, cut in cuts.items():
         rider = riders.get(request_id, cut.request.locked_to)

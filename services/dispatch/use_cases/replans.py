@@ -269,6 +269,9 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
     ridden = {round_.shift_id for round_ in found}
     known_shifts = {one[0].id: one for one in crew.shifts_of_day(view, day, reach)}
     shifts = {id_: one for id_, one in known_shifts.items() if id_ in ridden}
+    for round_ in found:
+        if round_.shift_id in shifts:
+            shifts[round_.shift_id] = _as_loaded(round_, shifts[round_.shift_id], known)
     shifts |= {one[0].id: one for one in free}
     lost = {id_: since for id_, (shift, _, _) in known_shifts.items() if (since := shift.lost_since)}
     named = [("lost", one.shift_id) for one in happened.lost] + [("late", one.shift_id) for one in happened.late]
@@ -314,6 +317,22 @@ def read_scene(view: View, day: date, happened: Happened, reach: Reach, zone: Zo
         tuple(ShiftLost(id_, since) for id_, since in lost.items() if id_ in shifts),
         tuple(one for one in shut if one.id in sudden),
     )
+
+
+def _as_loaded(round_: Round, shift: ShiftWithCrew, known: Mapping[DeliveryId, Delivery]) -> ShiftWithCrew:
+    """Return the shift, its bike with room for what it carries: it does, whatever has been said of it since."""
+    begun = {stop.delivery_id for stop in round_.stops if stop.state in _BEEN}
+    ended = {stop.delivery_id for stop in round_.stops if stop.kind is StopKind.DROP and stop.has_ended}
+    carried = [known[id_] for id_ in begun - ended if id_ in known]
+    terms = shift[2].terms
+    pieces = sum(delivery.pieces for delivery in carried)
+    terms = replace(
+        terms,
+        capacity_grams=max(terms.capacity_grams, sum(delivery.grams for delivery in carried)),
+        capacity_millilitres=max(terms.capacity_millilitres, sum(delivery.millilitres for delivery in carried)),
+        capacity_pieces=None if terms.capacity_pieces is None else max(terms.capacity_pieces, pieces),
+    )
+    return shift[0], shift[1], replace(shift[2], terms=terms)
 
 
 def _beside(view: View, day: date, found: Sequence[Round]) -> list[Round]:

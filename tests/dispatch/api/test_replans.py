@@ -14,7 +14,7 @@ from services.dispatch.repository import instructions
 from services.kit import clock
 from services.kit.ids import new_id
 from tests.dispatch.builders import NOW, PARIS, TODAY, a_leg, amount_held, at, order_cancelled, order_id, order_placed
-from tests.dispatch.conftest import House, a_shift, checked, drafted, furnish, hire, ordered
+from tests.dispatch.conftest import House, a_bike, a_shift, checked, drafted, furnish, hire, ordered
 
 DAY = {"date": TODAY.isoformat()}
 ASSIGNMENTS = "/v1/me/assignments?date=2026-11-24"
@@ -191,6 +191,45 @@ async def test_what_no_longer_fits_is_dropped_with_why_and_can_be_planned_again(
     assert len(heard) == 4
     delivery = checked(await house.as_dispatcher().get(f"/v1/deliveries/{order_id(1)}-1"))
     assert delivery["state"] == "plannable"
+
+
+async def test_what_has_become_too_heavy_for_every_bike_is_dropped_with_why_and_can_be_planned_again(
+    house: House,
+) -> None:
+    await two_rounds(house, 2)
+    await smaller_bikes(house)
+    replan = await proposed(house)
+    whys = [change["why"] for change in by_kind(replan, "dropped")]
+    assert len(whys) == 2
+    assert all("Trop lourde" in why for why in whys)
+    await accepted(house, replan)
+    for number in (1, 2):
+        delivery = checked(await house.as_dispatcher().get(f"/v1/deliveries/{order_id(number)}-1"))
+        assert delivery["state"] == "plannable"
+
+
+async def test_what_a_bike_carries_already_stays_on_it_however_small_it_is_said_to_be_since(house: House) -> None:
+    await two_rounds(house, 2)
+    (pickup, _) = await stops_of(house, "amel")
+    started_at = datetime.fromisoformat(pickup["starts_at"])
+    clock.set_now(started_at)
+    await report(house, "amel", pickup, "complete", started_at)
+    await smaller_bikes(house)
+    replan = await proposed(house)
+    # The other delivery weighs no more: the only bike that is known to carry as much can fetch it too.
+    assert [change["delivery_id"] for change in by_kind(replan, "moved")] != [pickup["delivery_id"]]
+    assert by_kind(replan, "dropped") == []
+    await accepted(house, replan)
+    stops = [stop for stop in await stops_of(house, "amel") if stop["delivery_id"] == pickup["delivery_id"]]
+    assert {stop["kind"]: stop["state"] for stop in stops} == {"pickup": "completed", "drop": "to_do"}
+
+
+async def smaller_bikes(house: House) -> None:
+    """Let somebody say that no bike carries 24 kg, which each delivery weighs."""
+    dispatcher = house.as_dispatcher()
+    for bike in checked(await dispatcher.get("/v1/bikes"))["items"]:
+        body = a_bike(name=bike["name"], capacity_grams=20_000)
+        checked(await dispatcher.put(f"/v1/bikes/{bike['id']}", json=body, headers={"If-Match": "*"}))
 
 
 @pytest.mark.parametrize("is_shared", [False, True])

@@ -631,6 +631,19 @@ def test_a_load_aboard_stays_though_its_bike_may_not_carry_it_any_more() -> None
     assert vehicle_of(found.plan) == {"x": "a"}
 
 
+def test_what_has_become_too_much_for_every_bike_of_the_day_is_told_as_dropped_unless_it_is_begun() -> None:
+    both = a_day(load("x", 1, 2), load("y", 3, 4), load("z", 5, 6), vehicles=(bike("a"),))
+    in_force = from_nothing(both)
+    without = replace(both, requests=both.requests[1:])  # no problem can have what no vehicle has the room for
+    now = remaining(without, in_force, now_seconds=0)
+    found = replan(now.problem, now.plan, stop=None, prices=CALM, facts=now.facts)
+    (change,) = found.changes.dropped
+    assert (change.request_id, change.from_vehicle, change.code) == ("x", "a", ChangeCode.NO_LONGER_FITS)
+    assert {change.request_id for change in found.changes.retimed} | {*found.changes.kept} == {"y", "z"}
+    carried = Progress("a", 1, 660, {("x", StopKind.PICKUP, 0): 660})
+    assert "x" not in remaining(without, in_force, [carried], now_seconds=660).facts.gone
+
+
 def test_a_pinned_order_that_its_bike_may_not_carry_any_more_goes_to_another() -> None:
     asked, able = load("x", 1, 9, skills=frozenset({"trailer"})), bike("a", skills=frozenset({"trailer"}))
     in_force = from_nothing(a_day(asked, vehicles=(able,)))
