@@ -41,6 +41,7 @@ from services.dispatch.planning.search.run import (
     EASED_MORE,
     ENOUGH_FOR_FEWER,
     ENOUGH_STEPS,
+    FAR_SHARE,
     FLEET_SHARE,
     HOT,
     MEETINGS,
@@ -259,9 +260,12 @@ def test_a_search_ends_by_itself_later_where_vehicles_count_first(objective: Obj
     assert one.clock.seconds < 30
 
 
-@pytest.mark.parametrize(("times", "ends_at"), [(1, NEARLY_UNTIL), (2, FLEET_SHARE)])
-def test_fewer_vehicles_are_looked_for_longer_where_all_but_one_request_have_a_place(
-    times: int, ends_at: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("times", "goes_in_parts", "ends_at"),
+    [(1, False, NEARLY_UNTIL), (2, False, FLEET_SHARE), (1, True, NEARLY_UNTIL), (2, True, FAR_SHARE)],
+)
+def test_fewer_vehicles_are_looked_for_longer_where_all_but_one_request_have_a_place_and_else_shorter_where_parts_come(
+    times: int, goes_in_parts: bool, ends_at: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # At each of these times four requests, which take a vehicle each: without one of them, so many have no place.
     stops = [Stop(0, 7_200 * when, 7_200 * when, 600) for when in range(times) for _ in range(4)]
@@ -279,7 +283,9 @@ def test_fewer_vehicles_are_looked_for_longer_where_all_but_one_request_have_a_p
     )
     ended: list[float] = []
     monkeypatch.setattr(_Search, "_loosen", lambda self: ended.append(self.clock.done))
-    plan = search(problem, Steps(50_000))
+    monkeypatch.setattr(_Search, "_is_loosened", lambda _: True)
+    monkeypatch.setattr(_Search, "_is_in_parts", lambda _: goes_in_parts)
+    plan = search(problem, Steps(200_000))
     assert len(plan.routes) == 4
     assert ended == [pytest.approx(ends_at, abs=0.03)]
 

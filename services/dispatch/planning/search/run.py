@@ -499,8 +499,8 @@ class _Search:
 
         Requests may be absent at a price, which rises as long as they are, until others give way to them, and falls
         once all are served. Some parts of a hard problem are only left that way: where all must be served at every
-        step, there is no way out. A lane far behind halfway through stays behind: there both go on from the better; or
-        it ends there, as soon as all were served again, where what is colder is searched in parts.
+        step, there is no way out. A lane far behind halfway through stays behind: there both go on from the better.
+        Where what is colder is searched in parts, it ends sooner, once all have been served again.
         """
         began = self.clock.done
         if not self._is_loosened():
