@@ -209,7 +209,7 @@ async def test_what_has_become_too_heavy_for_every_bike_is_dropped_with_why_and_
 
 
 async def test_what_a_bike_carries_already_stays_on_it_however_small_it_is_said_to_be_since(house: House) -> None:
-    await two_rounds(house, 2)
+    shifts = await two_rounds(house, 2)
     (pickup, _) = await stops_of(house, "amel")
     started_at = datetime.fromisoformat(pickup["starts_at"])
     clock.set_now(started_at)
@@ -217,7 +217,9 @@ async def test_what_a_bike_carries_already_stays_on_it_however_small_it_is_said_
     await smaller_bikes(house)
     replan = await proposed(house)
     # The other delivery weighs no more: the only bike that is known to carry as much can fetch it too.
-    assert [change["delivery_id"] for change in by_kind(replan, "moved")] != [pickup["delivery_id"]]
+    (moved,) = by_kind(replan, "moved")
+    assert moved["delivery_id"] != pickup["delivery_id"]
+    assert moved["to_shift_id"] == shifts["amel"]["id"]
     assert by_kind(replan, "dropped") == []
     await accepted(house, replan)
     stops = [stop for stop in await stops_of(house, "amel") if stop["delivery_id"] == pickup["delivery_id"]]
