@@ -137,7 +137,7 @@ def test_a_part_is_what_lies_near_each_other(monkeypatch: pytest.MonkeyPatch) ->
         assert sorted(part.vehicles for part in found) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_where_there_are_parts_a_search_loosens_the_whole_for_half_of_the_time_then_part_by_part(
+def test_where_there_are_parts_a_search_loosens_the_whole_first_then_part_by_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     small_parts(monkeypatch, 2, 10)
