@@ -51,6 +51,15 @@ async def report(house: House, login: str, stop: dict[str, Any], kind: str, when
     return answer["results"][0]
 
 
+async def collected(house: House, login: str) -> tuple[dict[str, Any], datetime]:
+    """Let a courier collect the load of a round's only delivery; return that stop and when it was planned."""
+    (pickup, _) = await stops_of(house, login)
+    planned_at = datetime.fromisoformat(pickup["starts_at"])
+    clock.set_now(planned_at)
+    await report(house, login, pickup, "complete", planned_at)
+    return pickup, planned_at
+
+
 async def proposed(house: House, **happened: Any) -> Any:
     return checked(await house.as_dispatcher().post("/v1/replans", json={**DAY, **happened}), 201)
 
@@ -210,10 +219,7 @@ async def test_what_has_become_too_heavy_for_every_bike_is_dropped_with_why_and_
 
 async def test_what_a_bike_carries_already_stays_on_it_however_small_it_is_said_to_be_since(house: House) -> None:
     shifts = await two_rounds(house, 2)
-    (pickup, _) = await stops_of(house, "amel")
-    started_at = datetime.fromisoformat(pickup["starts_at"])
-    clock.set_now(started_at)
-    await report(house, "amel", pickup, "complete", started_at)
+    pickup, _ = await collected(house, "amel")
     await smaller_bikes(house)
     replan = await proposed(house)
     # The other delivery weighs no more: the only bike that is known to carry as much can fetch it too.
@@ -350,10 +356,7 @@ async def test_a_round_under_way_that_is_lost_is_not_sent_on(house: House) -> No
 
 async def test_a_proposal_that_gives_work_to_a_shift_lost_since_is_stale(house: House) -> None:
     shifts = await two_rounds(house, 2)
-    (first, _) = await stops_of(house, "bastien")
-    started_at = datetime.fromisoformat(first["starts_at"])
-    clock.set_now(started_at)
-    await report(house, "bastien", first, "complete", started_at)
+    _, started_at = await collected(house, "bastien")
     replan = await proposed(house, lost=[loss_of(shifts["amel"], started_at)])
     assert {change["to_shift_id"] for change in by_kind(replan, "moved")} == {shifts["bastien"]["id"]}
     # All that bastien still has is aboard: his round itself does not change.
