@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
 from services.dispatch.planning.plan import Plan
-from services.dispatch.planning.problem import RoutingProblem, Stop, Vehicle, pair
+from services.dispatch.planning.problem import FleetLimit, RoutingProblem, Stop, Vehicle, pair
 from services.dispatch.planning.search import parts as module
 from services.dispatch.planning.search.arrays import Arrays
 from services.dispatch.planning.search.parts import PART_REQUESTS, PART_ROUTES, have_parts, parts
@@ -175,3 +175,14 @@ def test_where_there_are_parts_a_search_loosens_the_whole_first_then_part_by_par
     monkeypatch.undo()
     small_parts(monkeypatch, 2, 10)
     assert search(problem, steps) == search(problem, steps)
+
+
+def test_a_plan_whose_vehicles_are_coupled_is_not_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_parts(monkeypatch, 2, 10)
+    problem, asked = towns(4, 20), list[float]()
+    monkeypatch.setattr(_Search, "_part_by_part", lambda _, until: asked.append(until))
+    search(problem, Steps(60_000))
+    assert len(asked) == 1
+    limit = FleetLimit(frozenset(vehicle.id for vehicle in problem.vehicles), len(problem.vehicles) - 1)
+    search(replace(problem, fleet_limits=(limit,)), Steps(60_000))
+    assert len(asked) == 1
