@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.dispatch.planning.check import check
@@ -72,7 +72,8 @@ def test_parts_share_no_route_and_put_back_are_the_plan_they_are_cut_from(
     problem: RoutingProblem, seed: int, count: int
 ) -> None:
     plan = search(problem, Steps(30), seed)
-    assume(len(plan.routes) > 1)
+    if not plan.routes:
+        return  # drawn too often to be left to `assume`
     arrays = Arrays(problem)
     rows = arrays.rows_of(plan)
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -80,7 +81,8 @@ def test_parts_share_no_route_and_put_back_are_the_plan_they_are_cut_from(
         found = parts(arrays, rows, Random(seed), count)
     vehicles = [v for part in found for v in part.vehicles]
     assert len(set(vehicles)) == len(vehicles)
-    assert 1 <= len(found) <= count
+    assert bool(found) == (len(plan.routes) > 1)
+    assert len(found) <= count
     routes = {route.vehicle_id: route for route in plan.routes}
     for part in found:
         own = part.arrays.plan_of(part.rows)
