@@ -33,6 +33,7 @@ from services.dispatch.planning.search import kernel
 from services.dispatch.planning.search import layout as L
 from services.dispatch.planning.search.arrays import MOST_NARROW, Arrays, Flat, Rows, new_state
 from services.dispatch.planning.search.run import (
+    ASTRAY,
     COLD,
     COMBINE_SHARE,
     CROSSED,
@@ -344,6 +345,23 @@ def test_a_lane_that_got_nowhere_goes_back_to_its_own_best_or_as_long_as_it_has_
     second.best = -1  # as above
     second.waver(20, 1.0, 0.0, begun, (-1, own))
     assert second.cost == shorter
+
+
+def test_the_hotter_it_is_the_more_a_plan_may_cost_until_a_lane_goes_back_to_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arrays = Arrays(long_routes(24))
+    lane = _Lane(arrays, 0, 0)
+    lane.construct()
+    astray = lane.rows.copy()
+    astray[0] = arrays.empty_rows()[0]
+    monkeypatch.setattr(lane, "loosen", lambda *_: None)  # stays where it is
+    for heat, is_back in ((101.0, False), (100.0, True), (0.0, True)):
+        lane.adopt(astray)
+        assert lane.absent > 0
+        ridden = lane.cost - int(lane.S[L.ABSENT_NOW])
+        lane.waver(1, heat, 1.0, 0, (ridden - round(100 * ASTRAY * 24), lane.rows))
+        assert (lane.absent == 0) == is_back
 
 
 def test_absences_are_eased_to_a_share() -> None:

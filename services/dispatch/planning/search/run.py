@@ -56,10 +56,10 @@ BEARABLE, DEARER = 3.0, 2.5
 requests, in mean legs.
 """
 
-EASE_STEPS, EASED, EASED_MORE = 0.2, 0.95, 0.8
+EASE_STEPS, EASED, EASED_MORE, ASTRAY = 0.2, 0.95, 0.8, 0.02
 """After so many steps a request, what got dearer falls to the second where all is served. It falls to the third where,
-without all being served, a plan costs as much as the best that serves all, if that was found while loosening; then that
-is gone back to.
+without all being served, a plan costs more than the best that serves all by the fourth, in temperatures a request, if
+that best was found while loosening; then that is gone back to.
 """
 
 WHOLE_SHARE, PARTS_UNTIL = 0.6, 0.97
@@ -238,19 +238,20 @@ class _Lane:
     def waver(self, steps: int, heat: float, mean: float, begun: int, other: tuple[int, Rows] | None) -> None:
         """Loosen for so many steps, prices of absences falling whenever all is served.
 
-        From a plan that costs as much as the best that serves all and yet does not, nothing better comes. There prices
-        fall more, and it goes on from that best: its own, once that costs less than what was `begun` with, else the
-        best of the others. As long as there is neither, it goes on as it is.
+        From a plan that costs more than the best that serves all and yet does not, by more than is got over while it
+        cools, nothing better comes. There prices fall more, and it goes on from that best: its own, once that costs
+        less than what was `begun` with, else the best of the others. As long as there is neither, it goes on as it is.
         """
         count = int(self.D[L.N_REQUESTS])
         each = max(20, int(EASE_STEPS * count))
         bearable, dearer = max(1, int(BEARABLE * mean)), DEARER * max(1.0, mean) / count
+        astray = ASTRAY * heat * count
         for done in range(0, steps, each):
             self.loosen(min(each, steps - done), heat, bearable, dearer)
             back = (self.best, self.rows) if self.best < begun else other
             if not self.absent:
                 kernel.ease(self.D, self.S, EASED)
-            elif back and self.cost - int(self.S[L.ABSENT_NOW]) >= back[0]:
+            elif back and self.cost - int(self.S[L.ABSENT_NOW]) >= back[0] + astray:
                 self.adopt(back[1])
                 kernel.ease(self.D, self.S, EASED_MORE)
 
