@@ -19,7 +19,7 @@ from services.dispatch.planning.problem import Objective, RoutingProblem
 from services.dispatch.planning.search import recombine
 from services.dispatch.planning.search.arrays import Arrays
 from services.dispatch.planning.search.recombine import Columns, Recombination, SeenRoutes
-from services.dispatch.planning.search.run import PARTS, SHORT_ROUTE, _Lane, search
+from services.dispatch.planning.search.run import COMBINED, SHORT_ROUTE, _Lane, search
 from services.dispatch.planning.stop import Seconds, Steps
 from tests.dispatch.planning.test_search import long_routes
 from tests.strategies import simple_problems
@@ -220,7 +220,7 @@ def test_parts_grow_where_they_lead_to_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("requests", "objective", "most"),
-    [(5, Objective.VEHICLES_FIRST, PARTS), (5, Objective.PRICES, 0), (SHORT_ROUTE, Objective.VEHICLES_FIRST, 0)],
+    [(5, Objective.VEHICLES_FIRST, COMBINED), (5, Objective.PRICES, 0), (SHORT_ROUTE, Objective.VEHICLES_FIRST, 0)],
 )
 def test_a_search_recombines_last_where_vehicles_come_first_and_routes_are_short(
     requests: int, objective: Objective, most: int, monkeypatch: pytest.MonkeyPatch

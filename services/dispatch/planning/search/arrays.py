@@ -84,17 +84,28 @@ class Arrays:
         """Return the plan that the rows mean, timed by the schedule."""
         routes = []
         served: set[int] = set()
-        for v, vehicle in enumerate(self.problem.vehicles):
-            nodes = rows[v, 1 : rows[v, 0] + 1]
-            stops = nodes[nodes < len(self.stops)]
+        for v in range(len(self.problem.vehicles)):
+            stops = self.stops_of(rows, v)
             if stops.size:
-                route = self.route_of(v, nodes)
-                if route is None:
-                    raise RuntimeError(f"the search and the schedule disagree on vehicle {vehicle.id}")
-                routes.append(route)
+                routes.append(self.timed(rows, v))
                 served.update(self.stops[node][0] for node in stops)
         left_out = (LeftOut(request.id) for r, request in enumerate(self.problem.requests) if r not in served)
         return Plan(tuple(routes), tuple(left_out))
+
+    def stops_of(self, rows: Rows, v: int) -> Rows:
+        """Return what a vehicle's row calls at for requests, in order: no breaks, start or home."""
+        nodes = rows[v, 1 : rows[v, 0] + 1]
+        return nodes[nodes < len(self.stops)]
+
+    def timed(self, rows: Rows, v: int) -> Route:
+        """Return the route that a vehicle's row means, timed by the schedule.
+
+        Raises RuntimeError where that says that it cannot be ridden.
+        """
+        route = self.route_of(v, rows[v, 1 : rows[v, 0] + 1])
+        if route is None:
+            raise RuntimeError(f"the search and the schedule disagree on vehicle {self.problem.vehicles[v].id}")
+        return route
 
     def fixed_price(self, v: int) -> int:
         """Return what using vehicle `v` costs in the kernel, which is much where vehicles come first."""

@@ -65,7 +65,7 @@ def _neighbourhood(arrays: Arrays, rows: Rows) -> tuple[NDArray[np.int64], NDArr
     route_of = np.full(stops + 1, vehicles)  # the last stop is none, the last route nobody's
     sizes = np.zeros(vehicles, np.int64)
     for v in range(vehicles):
-        served = _stops_of(arrays, rows, v)
+        served = arrays.stops_of(rows, v)
         route_of[served] = v
         sizes[v] = len(_requests_of(arrays, served))
     both = np.zeros((vehicles + 1, vehicles + 1))
@@ -74,17 +74,12 @@ def _neighbourhood(arrays: Arrays, rows: Rows) -> tuple[NDArray[np.int64], NDArr
 
 
 def _part(arrays: Arrays, rows: Rows, vehicles: list[int]) -> Part:
-    served = np.concatenate([_stops_of(arrays, rows, v) for v in vehicles])
+    served = np.concatenate([arrays.stops_of(rows, v) for v in vehicles])
     own = Arrays(part_of(arrays.problem, _requests_of(arrays, served), np.array(vehicles)))
     routes = own.empty_rows()
     for number, v in enumerate(vehicles):
         _carry(arrays, rows, v, own, routes, number)
     return Part(vehicles, own, routes)
-
-
-def _stops_of(arrays: Arrays, rows: Rows, v: int) -> Rows:
-    nodes = rows[v, 1 : rows[v, 0] + 1]
-    return nodes[nodes < len(arrays.stops)]
 
 
 def _requests_of(arrays: Arrays, stops: Sequence[int] | Rows) -> NDArray[np.intp]:
@@ -93,10 +88,7 @@ def _requests_of(arrays: Arrays, stops: Sequence[int] | Rows) -> NDArray[np.intp
 
 def _carry(one: Arrays, rows: Rows, v: int, other: Arrays, others: Rows, number: int) -> None:
     """Write the route of vehicle `v` of one problem as that of vehicle `number` of the other."""
-    if not _stops_of(one, rows, v).size:
+    if one.stops_of(rows, v).size:
+        other.put(others, number, one.timed(rows, v))
+    else:
         others[number] = other.empty_rows()[number]
-        return
-    route = one.route_of(v, rows[v, 1 : rows[v, 0] + 1])
-    if route is None:
-        raise RuntimeError(f"the search and the schedule disagree on vehicle {one.problem.vehicles[v].id}")
-    other.put(others, number, route)

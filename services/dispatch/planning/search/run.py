@@ -109,8 +109,8 @@ EXCHANGES = 12
 SHORT_ROUTE, COMBINE_SHARE = 15, 0.08
 """Where vehicles count first and have fewer stops each, routes seen are recombined in that last share of the time."""
 
-PART_SECONDS, PARTS = 0.5, 20
-"""Seconds for one part of a plan at most; how many parts there are where steps are counted."""
+COMBINE_SECONDS, COMBINED = 0.5, 20
+"""Seconds that recombining one piece of a plan takes at most; how many there are where steps are counted."""
 
 CHOICE_SHARE = 0.15
 """Of the time left for choosing a plan from all routes, where rules couple vehicles."""
@@ -391,6 +391,10 @@ class _Search:
         self._told = -math.inf
         self._told_cost: int | None = None
         self.unshared = replace(problem, shares=(), prices=replace(problem.prices, balance_per_second=0, below_share=0))
+        self._is_coupled = bool(
+            problem.prices.balance_per_second or any(problem.least(share) for share in problem.shares)
+        )
+        self._is_free = not (self._is_coupled or near or problem.fleet_limits or problem.hub_limits)
         begin = near.plan if near else start
         self.has_start = begin is not None
         if begin is not None:
@@ -422,14 +426,9 @@ class _Search:
                 if is_over():
                     lane.construct()  # what was left aside for lack of time: here it is a matter of a moment
         self._tell(is_last=False)
-        is_coupled = bool(
-            self.problem.prices.balance_per_second or any(self.problem.least(share) for share in self.problem.shares)
-        )
         is_last = self.span[1] >= 1.0  # of what is still to be changed much, nothing is worth choosing
-        self.pool = _Pool(self, vehicle_classes(self.problem)) if is_coupled and is_last else None
-        is_free = not (is_coupled or self.near or self.problem.fleet_limits or self.problem.hub_limits)
-        self._has_parts = is_free and not self.has_start
-        combines = is_free and is_fleet_first and is_last and self._has_short_routes()
+        self.pool = _Pool(self, vehicle_classes(self.problem)) if self._is_coupled and is_last else None
+        combines = self._is_free and is_fleet_first and is_last and self._has_short_routes()
         self.seen = SeenRoutes(self.arrays) if combines else None
         with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="lane") as threads:
             self._threads = threads
@@ -539,7 +538,7 @@ class _Search:
 
     def _is_in_parts(self) -> bool:
         """Return whether a plan that is loosened is searched in parts then."""
-        return self._has_parts and have_parts(self.best.used, len(self.problem.requests))
+        return self._is_free and not self.has_start and have_parts(self.best.used, len(self.problem.requests))
 
     def _part_by_part(self, until: float) -> None:
         """Let each lane loosen a few routes near each other, apart from the rest, and again others.
@@ -651,8 +650,8 @@ class _Search:
             if self.should_stop():
                 return 0.0
             if self.clock.is_timed:
-                return min(PART_SECONDS, self.clock.left)
-            return math.inf if parts < PARTS else 0.0
+                return min(COMBINE_SECONDS, self.clock.left)
+            return math.inf if parts < COMBINED else 0.0
 
         list(self._threads.map(lambda lane: lane.recombine(columns, seconds), self.lanes))
 
