@@ -115,8 +115,8 @@ def put_in_force(folder: Path, extract: Path, data_dir: Path, bounds: Bounds, da
     """Put a network that was built aside in force, in one step; running services find it at their next question.
 
     `data_date` is what the data says of its age; where it says nothing the extract's own date stands for it. The
-    network before is kept for whoever is just loading it; older ones are removed. Two imports at once
-    do so one after the other.
+    network before is kept for whoever is just loading it; older ones are removed. Two imports at once do so one after
+    the other.
     """
     home = os.open(data_dir / "network", os.O_RDONLY)
     try:
